@@ -1,0 +1,1 @@
+"""Raw files to ``Interactions``: sources, the planted world, splits. Knows no other part of the package."""

@@ -1,0 +1,84 @@
+"""The contract of every recommender: cases in, scores out, and a stop half-way.
+
+``cases --before(site)--> h --(encode, edit, decode: not our business)--> h' --finish--> scores``
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Cases:
+    """Lists asked for, one a row. A model uses the user or the history and ignores the other."""
+
+    user: Int[Tensor, "n"]  # -1 = unseen
+    history: Int[Tensor, "n t"]  # items, oldest first, right-padded with -1
+
+    def __len__(self) -> int:
+        return len(self.user)
+
+    def __getitem__(self, rows: slice | Tensor) -> "Cases":
+        return Cases(self.user[rows], self.history[rows])
+
+    @property
+    def length(self) -> Int[Tensor, "n"]:
+        """Items in each history."""
+        return (self.history >= 0).sum(1)
+
+    def to(self, device: str | torch.device) -> "Cases":
+        """The same cases on ``device``."""
+        return Cases(self.user.to(device), self.history.to(device))
+
+
+@dataclass(frozen=True)
+class Split:
+    """A recommender stopped at a site: the vectors there, whose they are, and the rest of the way.
+
+    ``finish`` is frozen (no parameter receives a gradient) and differentiable in ``h``.
+    """
+
+    h: Float[Tensor, "r d"]  # one row a unit; the real positions of all cases one after another
+    case: Int[Tensor, "r"]  # the case a row belongs to; -1 on item rows
+    item: Int[Tensor, "r"]  # the item at the position, or the item itself; -1 on user rows
+    last: Bool[Tensor, "r"]  # the row that decides its case's list
+    finish: Callable[[Float[Tensor, "r d"]], Float[Tensor, "n c"]]
+
+    def replaced(self, h: Float[Tensor, "r d"]) -> "Split":
+        """The same stop with other vectors."""
+        return replace(self, h=h)
+
+
+class Recommender(nn.Module, ABC):
+    """A model that scores items for cases and can be stopped at each of its ``sites``.
+
+    Two laws hold for every recommender at every site in evaluation mode (tests/recommenders/contract.py):
+    ``before(site, cases).finish(h)`` equals ``forward(cases)`` to 1e-6 with the same ranking, where ``forward``
+    is written without the split; and an edit of strength zero that keeps the error returns bit-equal scores.
+    """
+
+    n_items: int
+
+    @property
+    def sites(self) -> Mapping[str, int]:
+        """Name -> width of every place where the model can be stopped; empty where there is none."""
+        return {}
+
+    def before(self, site: str, cases: Cases, items: Int[Tensor, "c"] | None = None) -> Split:
+        """The model stopped at ``site``; ``finish`` scores ``items`` (all, where None).
+
+        Raises ``ValueError`` for a site that the model lacks or a case with an empty history.
+        """
+        raise ValueError(f"site {site!r}: {type(self).__name__} has {', '.join(self.sites) or 'no site'}")
+
+    @abstractmethod
+    def forward(self, cases: Cases, items: Int[Tensor, "c"] | None = None) -> Float[Tensor, "n c"]:
+        """Scores of ``items`` (all, where None) for each case; higher is better, no item masked."""
+
+    def loss(self, batch: Cases, g: torch.Generator) -> Float[Tensor, ""]:
+        """The training loss of a batch, a mean over what is predicted; ``g`` supplies all randomness but dropout."""
+        raise ValueError(f"{type(self).__name__} is not trained by gradient descent")
