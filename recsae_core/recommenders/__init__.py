@@ -1,1 +1,54 @@
 """Recommenders that stop half-way: models that split at a site, one fit loop, full ranking. Knows ``data``."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from recsae_core import storage
+from recsae_core.recommenders.base import Cases, Recommender, Split
+from recsae_core.recommenders.baselines import ItemKNN, ItemKNNConfig, MostPopular, MostPopularConfig
+from recsae_core.recommenders.transformer import Transformer, TransformerConfig
+
+__all__ = ["MODELS", "Cases", "Recommender", "Split", "build", "load", "save"]
+
+MODELS: dict[str, tuple[type[Recommender], type]] = {
+    "transformer": (Transformer, TransformerConfig),
+    "most-popular": (MostPopular, MostPopularConfig),
+    "item-knn": (ItemKNN, ItemKNNConfig),
+}
+
+
+def build(name: str, *, generator: torch.Generator | None = None, **config: Any) -> Recommender:
+    """A new, untrained recommender; ``generator`` draws the initial weights where the model has any.
+
+    Raises ``ValueError`` for an unknown name or option.
+    """
+    if name not in MODELS:
+        raise ValueError(f"recommender {name!r}: expected one of {', '.join(MODELS)}")
+    model, options = MODELS[name]
+    try:
+        filled = options(**config)
+    except TypeError as error:
+        raise ValueError(f"{name}: {str(error).partition('() ')[2]}") from error
+    return model(filled, generator) if name == "transformer" else model(filled)
+
+
+def save(model: Recommender, folder: Path) -> None:
+    """Write the weights and the configuration to ``folder``, replacing what is there."""
+    name = next((name for name, (kind, _) in MODELS.items() if type(model) is kind), None)
+    if name is None:
+        raise ValueError(f"{type(model).__name__}: expected one of {', '.join(MODELS)}")
+    storage.save(folder, model.state_dict(), {"recommender": name, "config": asdict(model.config)})
+
+
+def load(folder: Path, device: str = "cpu") -> Recommender:
+    """The recommender that ``save`` wrote, in evaluation mode; ``ValueError`` names what does not fit."""
+    tensors, stored = storage.load(folder, device)
+    try:
+        model = build(stored["recommender"], **stored["config"])
+        model.load_state_dict(tensors)
+    except (KeyError, RuntimeError) as error:
+        raise ValueError(f"{folder}: not a recommender of this version ({error}); make it again") from error
+    return model.to(device).eval()

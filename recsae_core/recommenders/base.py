@@ -3,13 +3,17 @@
 ``cases --before(site)--> h --(encode, edit, decode: not our business)--> h' --finish--> scores``
 """
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
+
+M = TypeVar("M", bound=nn.Module)
 
 
 @dataclass(frozen=True)
@@ -82,3 +86,32 @@ class Recommender(nn.Module, ABC):
     def loss(self, batch: Cases, g: torch.Generator) -> Float[Tensor, ""]:
         """The training loss of a batch, a mean over what is predicted; ``g`` supplies all randomness but dropout."""
         raise ValueError(f"{type(self).__name__} is not trained by gradient descent")
+
+
+def frozen(model: M) -> M:
+    """The same model on the same storage, in evaluation mode, whose parameters take no gradient."""
+    memo: dict[int, Tensor] = {id(b): b for b in model.buffers()}
+    memo |= {id(p): nn.Parameter(p.detach(), requires_grad=False) for p in model.parameters()}
+    return copy.deepcopy(model, memo).eval()
+
+
+def check_items(items: Int[Tensor, "c"], n_items: int) -> Int[Tensor, "c"]:
+    """``items``; ``ValueError`` where one is not an item of the model."""
+    if items.numel() and not (items.min() >= 0 and items.max() < n_items):
+        raise ValueError(f"items holds ids from {items.min()} to {items.max()}: expected 0 to {n_items - 1}")
+    return items
+
+
+def check_histories(cases: Cases, n_items: int) -> Int[Tensor, "n t"]:
+    """The histories; ``ValueError`` where one is empty, holds an unknown item, or an item after padding."""
+    history = cases.history
+    real = history >= 0
+    if history.numel() and (history.max() >= n_items or history.min() < -1):
+        raise ValueError(f"history holds ids from {history.min()} to {history.max()}: expected -1 to {n_items - 1}")
+    empty = ~real.any(1)
+    if empty.any():
+        raise ValueError(f"history of case {int(empty.nonzero()[0])} is empty: expected at least one item")
+    gap = (real[:, 1:] & ~real[:, :-1]).any(1)
+    if gap.any():
+        raise ValueError(f"history of case {int(gap.nonzero()[0])} has an item after padding: expected -1 at the end")
+    return history

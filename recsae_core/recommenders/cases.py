@@ -1,0 +1,70 @@
+"""From interactions to the cases of a sequence model: training sequences, positions to read, held-out last items."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from recsae_core.data.interactions import Interactions
+from recsae_core.recommenders.base import Cases
+
+
+@dataclass(frozen=True)
+class Holdout:
+    """Cases with the item that each user took next, and the items that are no longer news to the user."""
+
+    cases: Cases
+    target: Int[Tensor, "n"]
+    seen: Int[Tensor, "n s"]  # every earlier item of the user, also those before the history; right-padded with -1
+
+    def __len__(self) -> int:
+        return len(self.target)
+
+    def __getitem__(self, rows: slice | Tensor) -> "Holdout":
+        return Holdout(self.cases[rows], self.target[rows], self.seen[rows])
+
+
+def pad(histories: list[np.ndarray]) -> Int[Tensor, "n t"]:
+    """Item lists as one array, right-padded with -1 to the longest."""
+    length = np.array([len(h) for h in histories], dtype=np.int64)
+    out = np.full((len(histories), length.max(initial=1)), -1, dtype=np.int64)
+    if length.sum():
+        out[np.arange(out.shape[1]) < length[:, None]] = np.concatenate(histories)
+    return torch.from_numpy(out)
+
+
+def from_lists(histories: list[list[int]]) -> Cases:
+    """Cases of users unknown to the model, one a list of item ids, oldest first."""
+    return Cases(torch.full((len(histories),), -1), pad([np.asarray(h, dtype=np.int64) for h in histories]))
+
+
+def sequences(inter: Interactions, length: int) -> Cases:
+    """The last ``length + 1`` items of every user with at least two: what a sequence model is trained on."""
+    user, histories = _users(inter, length)
+    return Cases(user, pad([h[-(length + 1) :] for h in histories]))
+
+
+def inputs(inter: Interactions, length: int) -> Cases:
+    """``sequences`` without each user's last item: the positions whose activations are read."""
+    user, histories = _users(inter, length)
+    return Cases(user, pad([h[-(length + 1) : -1] for h in histories]))
+
+
+def leave_last_out(inter: Interactions, length: int) -> Holdout:
+    """Each user's last item to be found from the ``length`` items before it; users with one item are left out."""
+    user, histories = _users(inter, length)
+    cases = Cases(user, pad([h[-(length + 1) : -1] for h in histories]))
+    target = torch.tensor([int(h[-1]) for h in histories], dtype=torch.int64)
+    return Holdout(cases, target, pad([h[:-1] for h in histories]))
+
+
+def _users(inter: Interactions, length: int) -> tuple[Int[Tensor, "n"], list[np.ndarray]]:
+    if length < 1:
+        raise ValueError(f"length={length}: expected at least 1")
+    histories = inter.histories()
+    users = [u for u, h in enumerate(histories) if len(h) >= 2]
+    if not users:
+        raise ValueError(f"no user among {inter.n_users} has two interactions: expected at least one such user")
+    return torch.tensor(users, dtype=torch.int64), [histories[u] for u in users]

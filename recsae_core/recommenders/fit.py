@@ -1,0 +1,211 @@
+"""The one loop that trains every recommender by gradient descent: early stopping, best weights, resume."""
+
+import json
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Int
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from recsae_core import storage
+from recsae_core.recommenders.base import Cases, Recommender
+from recsae_core.recommenders.cases import Holdout
+from recsae_core.recommenders.ranking import evaluate
+
+
+@dataclass(frozen=True)
+class FitConfig:
+    """How to train. Adam; the best epoch is the one with the highest NDCG@10 on the validation cases."""
+
+    epochs: int = 100
+    batch: int = 256  # cases a step
+    lr: float = 1e-3
+    warmup: int = 0  # steps over which the learning rate rises linearly
+    decay: str = "none"  # "none" | "cosine": to a hundredth of ``lr`` at the last epoch
+    patience: int = 10  # evaluations without a new best before training stops
+    evaluate_every: int = 1  # epochs
+    valid_users: int | None = None  # random validation cases, the same in each evaluation; None = all
+
+    def __post_init__(self) -> None:
+        for name, low in {"epochs": 1, "batch": 1, "warmup": 0, "patience": 1, "evaluate_every": 1}.items():
+            if getattr(self, name) < low:
+                raise ValueError(f"{name}={getattr(self, name)}: expected at least {low}")
+        if not (math.isfinite(self.lr) and self.lr > 0):
+            raise ValueError(f"lr={self.lr}: expected a positive number")
+        if self.decay not in ("none", "cosine"):
+            raise ValueError(f"decay={self.decay!r}: expected 'none' or 'cosine'")
+        if self.valid_users is not None and self.valid_users < 1:
+            raise ValueError(f"valid_users={self.valid_users}: expected at least 1, or None for all")
+
+    def rate(self, step: int, steps: int) -> float:
+        """The learning rate of step ``step`` (from 0) of ``steps``."""
+        warm = min(1.0, (step + 1) / (self.warmup + 1))
+        cosine = 0.505 + 0.495 * math.cos(math.pi * step / steps) if self.decay == "cosine" else 1.0
+        return self.lr * warm * cosine
+
+
+@dataclass(frozen=True)
+class FitReport:
+    """What happened: a row an epoch (``epoch`` from 1, ``loss``, and the metrics where it was evaluated)."""
+
+    history: list[dict[str, float]]
+    best_epoch: int
+    seconds: float  # of training and evaluation, over all resumed parts
+
+
+def fit(
+    model: Recommender,
+    train: Cases,
+    valid: Holdout,
+    config: FitConfig,
+    *,
+    seed: int,
+    device: str = "cpu",
+    resume: Path | None = None,
+    progress: bool = True,
+) -> FitReport:
+    """Train ``model`` in place; it ends with the weights of its best epoch, in evaluation mode, on ``device``.
+
+    ``seed`` decides the order of cases and the dropout; the global generators are left as they were. With
+    ``resume``, the state is written to that file after each epoch, and a call with the same arguments goes on from
+    there to the same numbers as a run that was never killed. Who has saved the model may delete the file.
+    Raises ``ValueError`` where the file belongs to other arguments, or where the loss is not finite.
+    """
+    model.to(device)
+    run = _Run(model, train, valid, config, seed, resume)
+    devices = [torch.device(device)] if torch.device(device).type == "cuda" else []
+    with torch.random.fork_rng(devices=devices), tqdm(total=config.epochs, disable=not progress, unit="epoch") as bar:
+        torch.manual_seed(seed)
+        run.load()
+        bar.update(run.epoch)
+        while not run.done:
+            bar.set_postfix(run.epoch_of_training())
+            bar.update()
+    model.load_state_dict(run.best)
+    model.eval()
+    return FitReport(run.history, run.best_epoch, run.seconds)
+
+
+class _Run:
+    """The state of one training run: all that must survive a kill."""
+
+    def __init__(
+        self, model: Recommender, train: Cases, valid: Holdout, config: FitConfig, seed: int, path: Path | None
+    ) -> None:
+        if not len(train):
+            raise ValueError("no training case: expected at least one user with two interactions")
+        self.model, self.train, self.config, self.path = model, train, config, path
+        self.optimiser = torch.optim.Adam(model.parameters(), lr=config.lr, fused=True)
+        self.g = torch.Generator().manual_seed(seed)
+        n = min(config.valid_users or len(valid), len(valid))
+        self.valid = valid[torch.randperm(len(valid), generator=self.g)[:n].sort().values]
+        self.best: dict[str, Tensor] = {}
+        self.history: list[dict[str, float]] = []
+        self.best_epoch, self.seconds = 0, 0.0
+        shapes = {name: list(p.shape) for name, p in model.named_parameters()}
+        self.key = {"fit": asdict(config), "seed": seed, "cases": [len(train), len(valid)], "parameters": shapes}
+
+    @property
+    def epoch(self) -> int:
+        return len(self.history)
+
+    @property
+    def done(self) -> bool:
+        waited = (self.epoch - self.best_epoch) // self.config.evaluate_every
+        return self.epoch >= self.config.epochs or (self.best_epoch > 0 and waited >= self.config.patience)
+
+    def epoch_of_training(self) -> dict[str, float]:
+        """Train one epoch, evaluate where it is time, write the state; the row of the history."""
+        start = time.perf_counter()
+        row = {"epoch": self.epoch + 1, "loss": self._steps()}
+        if row["epoch"] % self.config.evaluate_every == 0 or row["epoch"] == self.config.epochs:
+            result = evaluate(self.model, self.valid, ks=(10,)).mean()
+            row |= {name: result[name] for name in ("ndcg@10", "recall@10")}
+            if not self.best_epoch or row["ndcg@10"] > self.history[self.best_epoch - 1]["ndcg@10"]:
+                self.best_epoch = row["epoch"]
+                self.best = {name: t.detach().clone() for name, t in self.model.state_dict().items()}
+        self.history.append(row)
+        self.seconds += time.perf_counter() - start
+        self.save()
+        return {name: round(value, 4) for name, value in row.items() if name != "epoch"}
+
+    def _steps(self) -> float:
+        self.model.train()
+        steps = math.ceil(len(self.train) / self.config.batch)
+        total = torch.zeros((), dtype=torch.float64)
+        for step, rows in enumerate(self._batches()):
+            for group in self.optimiser.param_groups:
+                group["lr"] = self.config.rate(self.epoch * steps + step, self.config.epochs * steps)
+            loss = self.model.loss(self.train[rows], self.g)
+            self.optimiser.zero_grad()
+            loss.backward()
+            self.optimiser.step()
+            total += loss.detach().cpu() * len(rows)
+        mean = float(total / len(self.train))
+        if not math.isfinite(mean):
+            raise ValueError(f"the loss of epoch {self.epoch + 1} is {mean}: expected a number; try a smaller lr")
+        return mean
+
+    def _batches(self) -> Iterator[Int[Tensor, "b"]]:
+        yield from torch.randperm(len(self.train), generator=self.g).split(self.config.batch)
+
+    def save(self) -> None:
+        """Write all state as one safetensors file, whose header carries the JSON part: it cannot be half-new."""
+        if self.path is None:
+            return
+        tensors = {f"model.{name}": t for name, t in self.model.state_dict().items()}
+        tensors |= {f"best.{name}": t for name, t in self.best.items()}
+        for index, moments in self.optimiser.state_dict()["state"].items():
+            tensors |= {f"adam.{index}.{name}": t for name, t in moments.items()}
+        tensors |= {"generator": self.g.get_state(), "global": torch.get_rng_state()}
+        device = next(self.model.parameters()).device
+        if device.type == "cuda":
+            tensors["cuda"] = torch.cuda.get_rng_state(device)
+        tensors = {name: t.detach().cpu().clone(memory_format=torch.contiguous_format) for name, t in tensors.items()}
+        state = {name: getattr(self, name) for name in ("key", "history", "best_epoch", "seconds")}
+        with storage.atomic(self.path) as temporary:
+            save_file(tensors, temporary, metadata={"state": json.dumps(state)})
+
+    def load(self) -> None:
+        """Go on from the file where there is one."""
+        if self.path is None or not self.path.is_file():
+            return
+        tensors, state = _read(self.path)
+        wrong = [name for name, value in self.key.items() if state["key"].get(name) != value]
+        if wrong:
+            raise ValueError(
+                f"{self.path}: belongs to a run with another {' and '.join(wrong)}; delete it to start anew"
+            )
+        self.history, self.best_epoch, self.seconds = state["history"], state["best_epoch"], state["seconds"]
+        device = next(self.model.parameters()).device
+        self.model.load_state_dict(_under("model.", tensors))
+        self.best = {name: t.to(device) for name, t in _under("best.", tensors).items()}
+        moments: dict[int, dict[str, Tensor]] = {}
+        for name, t in _under("adam.", tensors).items():
+            index, _, moment = name.partition(".")
+            moments.setdefault(int(index), {})[moment] = t
+        self.optimiser.load_state_dict(self.optimiser.state_dict() | {"state": moments})
+        self.g.set_state(tensors["generator"])
+        torch.set_rng_state(tensors["global"])
+        if "cuda" in tensors and device.type == "cuda":
+            torch.cuda.set_rng_state(tensors["cuda"], device)
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, json.loads(file.metadata()["state"])  # noqa: SIM118
+    except Exception as error:  # safetensors raises its own error type for a damaged header
+        raise ValueError(f"{path}: cannot be read ({error}); delete it to start anew") from error
+
+
+def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
