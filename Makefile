@@ -1,0 +1,52 @@
+# make book       environment, planted edition (no data, no network), HTML
+# make test       environment, the default tests (make test ARGS="-m slow" for the long ones)
+# make published  HTML from the committed notebooks; nothing is executed
+# make edition EDITION=published   rerun an edition for real: train what is missing, run what is stale
+# make verify     recompute the published results and compare
+# make check      which published notebooks are stale
+#
+# PYTHON=python3.12        another interpreter (3.11 or newer)
+# TORCH_INDEX=URL          where pip finds the torch wheel, for example the index of CPU wheels
+
+PYTHON ?= python3
+EDITION ?= planted
+TORCH_INDEX ?=
+VENV := .venv
+RUN := $(VENV)/bin/python
+STAMP := $(VENV)/.installed
+TORCH := $(shell grep '^torch==' constraints.txt)
+
+.PHONY: book test published edition verify check lint clean
+
+book: $(STAMP)
+	$(RUN) -m recsae_core edition planted
+
+test: $(STAMP)
+	$(RUN) -m pytest -m "not slow" $(ARGS)
+
+published: $(STAMP)
+	$(RUN) -m recsae_core html published
+
+edition: $(STAMP)
+	$(RUN) -m recsae_core edition $(EDITION)
+
+verify: $(STAMP)
+	$(RUN) -m recsae_core verify published
+
+check: $(STAMP)
+	$(RUN) -m recsae_core check published
+
+lint: $(STAMP)
+	$(RUN) -m ruff format --check .
+	$(RUN) -m ruff check .
+
+clean:
+	rm -rf _build .pytest_cache .ruff_cache .hypothesis
+
+$(STAMP): constraints.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "$(PYTHON) is missing or older than 3.11: name a newer one, for example make book PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) $(TORCH)
+	$(RUN) -m pip install -c constraints.txt -e ".[book,test]"
+	@touch $@
