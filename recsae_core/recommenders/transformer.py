@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from recsae_core.recommenders.base import Cases, Recommender, Split, check_histories, check_items, frozen
 from recsae_core.recommenders.softmax import linear_cross_entropy
 
+GROUP = 64  # training cases that pass through the blocks together
+
 
 @dataclass(frozen=True)
 class TransformerConfig:
@@ -99,10 +101,13 @@ class Transformer(Recommender):
     def loss(self, batch: Cases, g: torch.Generator) -> Float[Tensor, ""]:
         """Mean cross-entropy of every next item over the whole vocabulary; histories hold one item more than inputs."""
         history = _window(batch.history.to(self.item.weight.device), self.config.length + 1)
-        target = history[:, 1:]
-        real = target >= 0
-        state = self._states(history[:, :-1])
-        return linear_cross_entropy(state[real], self.item.weight, target[real])
+        states, targets = [], []
+        for rows in (history >= 0).sum(1).argsort().split(GROUP):  # alike in length: little padding to compute
+            group = _window(history[rows], self.config.length + 1)
+            real = group[:, 1:] >= 0
+            states.append(self._states(group[:, :-1])[real])
+            targets.append(group[:, 1:][real])
+        return linear_cross_entropy(torch.cat(states), self.item.weight, torch.cat(targets))
 
     def before(self, site: str, cases: Cases, items: Int[Tensor, "c"] | None = None) -> Split:
         """The model stopped at ``site``, one row a real position, case after case; dropout is off."""
