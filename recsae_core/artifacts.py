@@ -1,0 +1,184 @@
+"""From a recipe's name to its model or SAE: loaded where it was made before, made and stored where it was not.
+
+Looked for in the committed checkpoints, then in the cache, then trained under a lock: nothing is trained twice.
+"""
+
+import hashlib
+import os
+import platform
+import shutil
+import tempfile
+import time
+import warnings
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+from torch import nn
+
+from recsae_core import paths, recipes
+from recsae_core.data import sources, split
+from recsae_core.data.interactions import Interactions
+from recsae_core.data.split import Parts
+from recsae_core.keys import digest
+from recsae_core.recipes import RecommenderRecipe, SAERecipe, fingerprint
+from recsae_core.storage import CONFIG, read_json, write_json
+
+__all__ = ["commit", "ensure", "find", "fingerprint", "get", "interactions", "parts", "record"]
+
+
+@cache
+def interactions(dataset: str) -> Interactions:
+    """A dataset of ``book/artifacts.yml``, before its users are divided; read once a process."""
+    chosen = recipes.dataset(dataset)
+    return sources.load(chosen.source, **(chosen.options | chosen.files))
+
+
+@cache
+def parts(dataset: str) -> Parts:
+    """The split of a dataset of ``book/artifacts.yml``; made once a process."""
+    return split.seqrec(interactions(dataset), **recipes.dataset(dataset).split)
+
+
+@cache
+def _vocabulary(dataset: str) -> str:
+    return digest([str(item) for item in parts(dataset).train.items["id"]])
+
+
+@cache
+def _data(dataset: str) -> str:
+    whole, found = parts(dataset), hashlib.sha256()
+    for part in (whole.train, whole.sae, whole.test):
+        for column in (part.user, part.item):
+            found.update(column.astype("<i8").tobytes())
+    return found.hexdigest()
+
+
+def _committed(name: str, seed: int) -> Path:
+    return paths.checkpoints() / f"{name}-s{seed}"
+
+
+def _cached(name: str, seed: int, print_: str, kind: str = "artifacts") -> Path:
+    return paths.cache() / kind / f"{name}-s{seed}-{print_[:12]}"
+
+
+def find(name: str, seed: int | None = None, **overrides: Any) -> Path | None:
+    """The folder of the recipe's artifact, None where it was not made yet.
+
+    Warns where the committed checkpoint of that name and seed was made from another recipe.
+    """
+    wanted, chosen = fingerprint(name, seed, **overrides), recipes.recipe(name, seed, **overrides)
+    committed = _committed(name, chosen.seed)
+    if (committed / CONFIG).is_file():
+        has = read_json(committed / CONFIG).get("fingerprint", "none")
+        if has == wanted:
+            return committed
+        if not overrides:
+            message = f"{name}: the committed checkpoint has fingerprint {has[:12]}, the recipe {wanted[:12]}: not used"
+            warnings.warn(message, stacklevel=2)
+    cached = _cached(name, chosen.seed, wanted)
+    return cached if (cached / CONFIG).is_file() else None
+
+
+def ensure(name: str, *, seed: int | None = None, device: str = "cpu", progress: bool = True, **overrides: Any) -> Path:
+    """The folder of the recipe's artifact, trained on ``device`` where it was not made yet.
+
+    Raises ``RuntimeError`` instead of training where ``$RECSAE_NO_TRAIN`` is 1.
+    """
+    if found := find(name, seed, **overrides):
+        return found
+    chosen, wanted = recipes.recipe(name, seed, **overrides), fingerprint(name, seed, **overrides)
+    if os.environ.get("RECSAE_NO_TRAIN") == "1":
+        what = f"{name}, seed {chosen.seed}" + (f", {overrides}" if overrides else "")
+        raise RuntimeError(f"{what} is not there and RECSAE_NO_TRAIN is set: python -m recsae_core train {name}")
+    folder = _cached(name, chosen.seed, wanted)
+    lock = _cached(name, chosen.seed, wanted, "locks").with_suffix(".lock")
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(lock):
+        if not (folder / CONFIG).is_file():  # else another process made it while this one waited
+            _make(name, chosen, recipes.resolved(name, seed, **overrides), folder, device, progress)
+    return folder
+
+
+def _make(
+    name: str, chosen: RecommenderRecipe | SAERecipe, resolved: dict, folder: Path, device: str, progress: bool
+) -> None:
+    from recsae_core import training
+
+    dataset = name.partition("/")[0]
+    state = _cached(name, chosen.seed, digest(resolved), "training").with_suffix(".safetensors")
+    start = time.monotonic()
+    if isinstance(chosen, RecommenderRecipe):
+        module, report = training.recommender(chosen, parts(dataset), state, device, progress)
+    else:
+        parent = get(chosen.parent, seed=chosen.parent_seed, device=device, progress=progress)
+        module, report = training.sae(chosen, parent, parts(dataset), device, progress)
+    record = {
+        "recipe": resolved,
+        "fingerprint": digest(resolved),
+        "items": _vocabulary(dataset),
+        "data": _data(dataset),
+        "report": report,
+        "provenance": _provenance(device, time.monotonic() - start),
+    }
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".new-") as temporary:
+        fresh = Path(temporary) / "artifact"
+        training.save(module, fresh)
+        write_json(fresh / CONFIG, read_json(fresh / CONFIG) | record)
+        os.replace(fresh, folder)
+    state.unlink(missing_ok=True)
+
+
+def _provenance(device: str, seconds: float) -> dict[str, Any]:
+    import torch
+
+    return {
+        "device": device.partition(":")[0],
+        "threads": torch.get_num_threads(),
+        "seconds": round(seconds, 1),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+    }
+
+
+def get(
+    name: str, *, seed: int | None = None, device: str = "cpu", progress: bool = True, **overrides: Any
+) -> nn.Module:
+    """The recommender or the SAE of a recipe of ``book/artifacts.yml``, in evaluation mode on ``device``.
+
+    Values of the recipe can be replaced, ``get("ml-1m/sae-512", sae={"m": 1024})``; what results is trained into the
+    cache. Raises ``ValueError`` where the artifact was trained on other items than the data at hand has, and warns
+    where only the interactions differ.
+    """
+    from recsae_core import training
+
+    folder = ensure(name, seed=seed, device=device, progress=progress, **overrides)
+    stored, dataset = read_json(folder / CONFIG), name.partition("/")[0]
+    if stored["items"] != _vocabulary(dataset):
+        there = f"{dataset} as it is here ({parts(dataset).train.n_items} items)"
+        raise ValueError(f"{folder}: trained on another item vocabulary than {there}: delete it to train anew")
+    if stored["data"] != _data(dataset):
+        message = f"{name}: trained on a {dataset} whose interactions differ from those at hand; numbers may differ"
+        warnings.warn(message, stacklevel=2)
+    return training.load(folder, recipes.recipe(name, seed, **overrides).kind, device)
+
+
+def record(name: str, *, seed: int | None = None, **overrides: Any) -> dict[str, Any]:
+    """What is stored beside an artifact: recipe, fingerprint, provenance, and the report of its training."""
+    return read_json(ensure(name, seed=seed, **overrides) / CONFIG)
+
+
+def commit(name: str, *, seed: int | None = None) -> Path:
+    """Copy a recipe's artifact into ``data/checkpoints``, where it replaces an older one; the new folder."""
+    folder = ensure(name, seed=seed)
+    target = _committed(name, recipes.recipe(name, seed).seed)
+    if folder != target:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".new-") as temporary:
+            shutil.copytree(folder, Path(temporary) / "new")
+            if target.exists():
+                os.replace(target, Path(temporary) / "old")
+            os.replace(Path(temporary) / "new", target)
+    return target

@@ -1,0 +1,61 @@
+"""The HTML of an edition: the book's sources and the edition's executed notebooks, built with warnings as errors."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+
+from recsae_core import editions, paths
+
+
+def stage(edition: str) -> Path:
+    """Copy what the book is built from into the build folder, with the edition's notebooks laid over."""
+    root, where = paths.root(), paths.root() / "_build" / edition / "src"
+    shutil.rmtree(where, ignore_errors=True)
+    where.mkdir(parents=True)
+    ignore = shutil.ignore_patterns("checkpoints", "__pycache__", ".ipynb_checkpoints")
+    for name in ("book", "notebooks", "data"):
+        shutil.copytree(root / name, where / name, ignore=ignore)
+    shutil.copy2(root / "_toc.yml", where)
+    if editions.folder(edition) != root / "notebooks":
+        for path in editions.folder(edition).glob("*.ipynb"):
+            shutil.copy2(path, where / "notebooks")
+    config = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
+    if banner := editions.profile(edition).banner:
+        theme = config.setdefault("sphinx", {}).setdefault("config", {}).setdefault("html_theme_options", {})
+        theme["announcement"] = banner
+    (where / "_config.yml").write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
+    for job in editions.jobs(edition):
+        if job.target.is_file() and job.stale:
+            _mark(where / "notebooks" / job.target.name)
+    return where
+
+
+def _mark(path: Path) -> None:
+    import nbformat
+
+    sentence = "The code behind this page changed after it was executed: a new run may give other numbers."
+    book = nbformat.read(path, as_version=4)
+    cell = nbformat.v4.new_markdown_cell(f"```{{warning}}\n{sentence}\n```", id="stale")
+    book.cells.insert(1, cell)
+    nbformat.write(book, path)
+
+
+def html(edition: str) -> Path:
+    """Build an edition's HTML from its executed notebooks, every warning an error, and return its first page."""
+    where = stage(edition)
+    build = paths.root() / "_build" / edition / "book"
+    command = [sys.executable, "-m", "jupyter_book.cli.main", "build", str(where), "--path-output", str(build)]
+    with editions.environment(RECSAE_EDITION=edition):
+        done = subprocess.run([*command, "-W", "-n", "--keep-going"], check=False)
+    if done.returncode:
+        raise RuntimeError(f"{edition} edition: the book has errors or warnings, see above")
+    target = paths.root() / "_build" / edition / "html"
+    fresh = target.with_name(".html.new")
+    shutil.rmtree(fresh, ignore_errors=True)
+    shutil.copytree(build / "_build" / "html", fresh)
+    shutil.rmtree(target, ignore_errors=True)
+    fresh.rename(target)
+    return target / "index.html"

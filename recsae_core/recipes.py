@@ -1,0 +1,126 @@
+"""Named recipes: what every model and SAE of the book is made from, and the fingerprint of that."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from recsae_core import paths
+from recsae_core.keys import digest
+
+
+class Strict(BaseModel):
+    """A model in which an unknown key is an error that names it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Dataset(Strict):
+    """A source of ``recsae_core.data``, and how its users are divided."""
+
+    source: str
+    options: dict[str, Any] = {}
+    files: dict[str, str] = {}  # options that name the reader's own files: no part of a fingerprint
+    split: dict[str, Any] = {}  # arguments of split.seqrec
+
+
+class RecommenderRecipe(Strict):
+    """A recommender trained on ``train``, stopped early by ``sae``; what ``config`` and ``fit`` omit is default."""
+
+    kind: Literal["recommender"]
+    model: str
+    config: dict[str, Any] = {}
+    fit: dict[str, Any] | None = None  # None: in closed form
+    seed: int = 0
+    version: int = 1  # raised by hand when the method changes
+
+
+class SAERecipe(Strict):
+    """An SAE trained on what ``parent`` has at ``site``; values given here replace those of the preset."""
+
+    kind: Literal["sae"]
+    parent: str
+    parent_seed: int | None = None
+    site: str
+    rows: Literal["train", "sae", "test"] = "sae"  # the part of the split whose inputs are read
+    preset: str
+    sae: dict[str, Any] = {}
+    terms: dict[str, float] = {}
+    train: dict[str, Any] = {}
+    seed: int = 0
+    version: int = 1
+
+
+Recipe = Annotated[RecommenderRecipe | SAERecipe, Field(discriminator="kind")]
+
+
+class Book(Strict):
+    """The file ``book/artifacts.yml``. A recipe's name is ``dataset/what``."""
+
+    datasets: dict[str, Dataset]
+    recipes: dict[str, Recipe]
+
+
+def book() -> Book:
+    """The recipes of this checkout; ``ValueError`` names the recipe and the key that is wrong."""
+    path = paths.root() / "book" / "artifacts.yml"
+    try:
+        found = Book.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except ValidationError as error:
+        raise ValueError(f"{path.name}: {_explain(error)}") from error
+    for name, recipe in found.recipes.items():
+        if name.partition("/")[0] not in found.datasets:
+            raise ValueError(f"{path.name}: {name}: expected a name that starts with {', '.join(found.datasets)}")
+        if isinstance(recipe, SAERecipe) and recipe.parent not in found.recipes:
+            raise ValueError(f"{path.name}: {name}: parent {recipe.parent!r}: no such recipe")
+    return found
+
+
+def _explain(error: ValidationError) -> str:
+    return "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+
+
+def dataset(name: str) -> Dataset:
+    """The dataset called ``name``; ``ValueError`` lists the datasets there are."""
+    known = book().datasets
+    if name not in known:
+        raise ValueError(f"dataset {name!r}: expected one of {', '.join(known)} (book/artifacts.yml)")
+    return known[name]
+
+
+def recipe(name: str, seed: int | None = None, **overrides: Any) -> RecommenderRecipe | SAERecipe:
+    """The recipe called ``name`` with another seed and other values; a value that is a mapping is merged.
+
+    Raises ``ValueError`` for a name or a key that does not exist.
+    """
+    known = book().recipes
+    if name not in known:
+        raise ValueError(f"recipe {name!r}: expected one of {', '.join(known)} (book/artifacts.yml)")
+    values = known[name].model_dump()
+    for key, value in (overrides | ({} if seed is None else {"seed": seed})).items():
+        old = values.get(key)
+        values[key] = old | dict(value) if isinstance(old, dict) and isinstance(value, Mapping) else value
+    try:
+        return type(known[name]).model_validate(values)
+    except ValidationError as error:
+        raise ValueError(f"{name}: {_explain(error)}") from error
+
+
+def resolved(name: str, seed: int | None = None, **overrides: Any) -> dict[str, Any]:
+    """The recipe with its dataset, or its parent's fingerprint and its preset's values, in place of their names."""
+    chosen = recipe(name, seed, **overrides)
+    values = chosen.model_dump()
+    if isinstance(chosen, RecommenderRecipe):
+        source = dataset(name.partition("/")[0]).model_dump(exclude={"files"})
+        return values | {"dataset": source}
+    from recsae_core.sae import presets
+
+    values |= {"preset": presets.values(chosen.preset), "parent": fingerprint(chosen.parent, chosen.parent_seed)}
+    del values["parent_seed"]
+    return values
+
+
+def fingerprint(name: str, seed: int | None = None, **overrides: Any) -> str:
+    """The sha256 of the resolved recipe: no bytes of data, no source text, no device, threads or paths."""
+    return digest(resolved(name, seed, **overrides))

@@ -1,0 +1,144 @@
+"""Headline numbers as files: one a notebook, and the scoreboard that is their union."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
+
+from recsae_core import paths
+from recsae_core.storage import read_json, write_json
+
+SCOREBOARD = "scoreboard.json"
+DIGITS = 6
+
+
+class Result(BaseModel):
+    """One number with what it takes to believe it; its key is ``paper/subject/metric``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    value: FiniteFloat
+    low: FiniteFloat | None = None
+    high: FiniteFloat | None = None
+    interval: str = ""  # what low and high are: "95%, bootstrap over users"
+    unit: str
+    n: Annotated[int, Field(ge=1)]  # how many units the value is a mean over
+    seeds: list[int] = []
+    better: Literal["higher", "lower", "none"]
+    against: str | None = None  # key of the strongest null or baseline
+    reference: FiniteFloat | None = None  # what the authors measured
+    source: str | None = None  # where they say so
+    comparable: bool = True  # was it measured as ours was? If not, the note says why
+    note: str = ""
+    notebook: str = ""  # filled in by write()
+    artifacts: list[str] = []
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Result":
+        if (self.low is None) != (self.high is None):
+            raise ValueError("low and high: expected both or neither")
+        if self.low is not None and self.high is not None:
+            if self.low > self.high:
+                raise ValueError(f"low={self.low} is above high={self.high}")
+            if not self.interval:
+                raise ValueError("interval is empty: expected what low and high are, as in '95%, bootstrap over users'")
+        if (self.reference is None) != (self.source is None):
+            raise ValueError("reference and source: expected both or neither")
+        return self
+
+
+def folder(edition: str | None = None) -> Path:
+    """Where an edition keeps its results.
+
+    Without an argument: ``$RECSAE_RESULTS``, else the folder of ``$RECSAE_EDITION``, else ``runs/results``.
+    """
+    if edition is None and (named := os.environ.get("RECSAE_RESULTS")):
+        return Path(named)
+    edition = edition or os.environ.get("RECSAE_EDITION")
+    if edition is None:
+        return paths.root() / "runs" / "results"
+    if edition == "published":
+        return paths.root() / "data" / "results" / edition
+    return paths.root() / "_build" / edition / "results"
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, float):
+        return float(f"{value:.{DIGITS}g}")
+    return value
+
+
+def write(notebook: str, values: Mapping[str, Result]) -> Path:
+    """Store a notebook's results, floats rounded to six significant digits, and return the file.
+
+    Replaces what the notebook wrote before. Raises ``ValueError`` for a key that is not ``paper/subject/metric``.
+    """
+    for key in values:
+        if len(key.split("/")) != 3 or not all(key.split("/")) or key != key.strip():
+            raise ValueError(f"key {key!r}: expected paper/subject/metric, as in seqrec/sae-512/l0")
+    rows = {
+        key: {name: _rounded(v) for name, v in (result.model_dump() | {"notebook": notebook}).items()}
+        for key, result in sorted(values.items())
+    }
+    path = folder() / f"{notebook}.json"
+    write_json(path, rows)
+    return path
+
+
+def read(path: Path) -> dict[str, Result]:
+    """The results in one file; ``ValueError`` names the file, the key and the field that is wrong."""
+    found = {}
+    for key, row in read_json(path).items():
+        try:
+            found[key] = Result.model_validate(row)
+        except ValidationError as error:
+            raise ValueError(f"{path}: {key}: {error}") from error
+    return found
+
+
+def union(edition: str | None = None) -> dict[str, Result]:
+    """The results of all notebooks of an edition by key; a key written twice is a ``ValueError``."""
+    found: dict[str, Result] = {}
+    for path in sorted(folder(edition).glob("*.json")):
+        if path.name == SCOREBOARD:
+            continue
+        for key, result in read(path).items():
+            if key in found:
+                raise ValueError(f"{key} is written by both {found[key].notebook} and {path.stem}")
+            found[key] = result
+    return dict(sorted(found.items()))
+
+
+def write_scoreboard(edition: str | None = None) -> Path:
+    """Derive ``scoreboard.json`` from the files beside it and return its path."""
+    path = folder(edition) / SCOREBOARD
+    write_json(path, {key: result.model_dump() for key, result in union(edition).items()})
+    return path
+
+
+def scoreboard(edition: str | None = None) -> dict[str, Result]:
+    """The stored scoreboard; ``ValueError`` where there is none."""
+    path = folder(edition) / SCOREBOARD
+    if not path.is_file():
+        raise ValueError(f"{path}: no scoreboard yet; make edition EDITION={edition or 'planted'} writes it")
+    return read(path)
+
+
+def faults(edition: str | None = None) -> list[str]:
+    """What is wrong with the stored scoreboard: it is not the union of the files, or ``against`` names no key."""
+    whole, stored = union(edition), scoreboard(edition)
+    wrong = [f"{key}: in scoreboard.json but in no notebook's file" for key in stored.keys() - whole.keys()]
+    wrong += [f"{key}: missing from scoreboard.json" for key in whole.keys() - stored.keys()]
+    wrong += [
+        f"{key}: scoreboard.json differs from its notebook's file"
+        for key in stored.keys() & whole.keys()
+        if stored[key] != whole[key]
+    ]
+    wrong += [
+        f"{key}: against {result.against}, which no notebook writes"
+        for key, result in whole.items()
+        if result.against and result.against not in whole
+    ]
+    return sorted(wrong)

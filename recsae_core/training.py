@@ -1,0 +1,48 @@
+"""What a recipe says, done: the one place that knows how recommenders and SAEs are trained, saved and loaded."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import TypeAdapter, ValidationError
+from torch import nn
+
+from recsae_core import recommenders
+from recsae_core.data.split import Parts
+from recsae_core.recipes import RecommenderRecipe
+from recsae_core.recommenders import Recommender, cases
+from recsae_core.recommenders.fit import FitConfig, fit
+from recsae_core.sae import SAE
+
+
+def recommender(
+    recipe: RecommenderRecipe, parts: Parts, state: Path, device: str, progress: bool
+) -> tuple[Recommender, dict[str, Any]]:
+    """A trained recommender and the report of its training; ``state`` is where a killed training goes on from."""
+    g = torch.Generator().manual_seed(recipe.seed)
+    model = recommenders.build(recipe.model, n_items=parts.train.n_items, generator=g, **recipe.config)
+    if recipe.fit is None:
+        return model.learn(parts.train), {}
+    try:
+        config = TypeAdapter(FitConfig).validate_python(recipe.fit)
+    except ValidationError as error:
+        raise ValueError(f"fit: {error}") from error
+    length = model.config.length
+    train, valid = cases.sequences(parts.train, length), cases.leave_last_out(parts.sae, length)
+    state.parent.mkdir(parents=True, exist_ok=True)
+    report = fit(model, train, valid, config, seed=recipe.seed, device=device, resume=state, progress=progress)
+    return model, asdict(report)
+
+
+def load(folder: Path, kind: str, device: str) -> nn.Module:
+    """The recommender or the SAE in ``folder``, in evaluation mode."""
+    return recommenders.load(folder, device) if kind == "recommender" else SAE.load(folder).to(device).eval()
+
+
+def save(module: nn.Module, folder: Path) -> None:
+    """Write a recommender or an SAE to ``folder``."""
+    if isinstance(module, Recommender):
+        recommenders.save(module, folder)
+    else:
+        module.save(folder)
