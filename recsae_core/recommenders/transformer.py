@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from recsae_core.recommenders.base import Cases, Recommender, Split, check_histories, check_items, frozen
 from recsae_core.recommenders.softmax import linear_cross_entropy
 
-GROUP = 64  # training cases that pass through the blocks together
+GROUP = 32  # training cases that pass through the blocks together
 
 
 @dataclass(frozen=True)
