@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import yaml
 from filelock import FileLock
 from torch import nn
 
@@ -25,7 +26,7 @@ from recsae_core.keys import digest
 from recsae_core.recipes import RecommenderRecipe, SAERecipe, fingerprint
 from recsae_core.storage import CONFIG, read_json, write_json
 
-__all__ = ["commit", "ensure", "find", "fingerprint", "get", "interactions", "parts", "record"]
+__all__ = ["commit", "ensure", "find", "fingerprint", "get", "interactions", "parts", "record", "reference"]
 
 
 @cache
@@ -112,7 +113,7 @@ def _make(
     if isinstance(chosen, RecommenderRecipe):
         module, report = training.recommender(chosen, parts(dataset), state, device, progress)
     else:
-        parent = get(chosen.parent, seed=chosen.parent_seed, device=device, progress=progress)
+        parent = get(chosen.parent, seed=chosen.seed_of_parent, device=device, progress=progress)
         module, report = training.sae(chosen, parent, parts(dataset), device, progress)
     record = {
         "recipe": resolved,
@@ -163,6 +164,12 @@ def get(
         message = f"{name}: trained on a {dataset} whose interactions differ from those at hand; numbers may differ"
         warnings.warn(message, stacklevel=2)
     return training.load(folder, recipes.recipe(name, seed, **overrides).kind, device)
+
+
+def reference(paper: str, dataset: str) -> dict[str, Any]:
+    """What the authors of a paper measured on a dataset, with its ``source``; empty where nothing is known."""
+    path = paths.root() / "data" / "references" / f"{paper}.yml"
+    return yaml.safe_load(path.read_text(encoding="utf-8")).get(dataset, {})
 
 
 def record(name: str, *, seed: int | None = None, **overrides: Any) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from tqdm import tqdm
 
 from recsae_core import keys, notebooks, paths, recipes, results
-from recsae_core.storage import write_json
+from recsae_core.files import write_json
 
 WORKERS = 2
 SLOW = 15.0  # seconds that a notebook may take in the planted edition

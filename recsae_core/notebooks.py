@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from recsae_core import keys, paths
-from recsae_core.storage import atomic
+from recsae_core.files import atomic
 
 SKIP = "skip-verify"  # tag of a cell that draws or trains, left out when results are recomputed
 WIDGET = "application/vnd.jupyter.widget-view+json"

@@ -41,7 +41,7 @@ class SAERecipe(Strict):
 
     kind: Literal["sae"]
     parent: str
-    parent_seed: int | None = None
+    parent_seed: int | None = None  # None: the same as the SAE's
     site: str
     rows: Literal["train", "sae", "test"] = "sae"  # the part of the split whose inputs are read
     preset: str
@@ -50,6 +50,11 @@ class SAERecipe(Strict):
     train: dict[str, Any] = {}
     seed: int = 0
     version: int = 1
+
+    @property
+    def seed_of_parent(self) -> int:
+        """The seed of the recommender that the SAE reads."""
+        return self.seed if self.parent_seed is None else self.parent_seed
 
 
 Recipe = Annotated[RecommenderRecipe | SAERecipe, Field(discriminator="kind")]
@@ -116,7 +121,7 @@ def resolved(name: str, seed: int | None = None, **overrides: Any) -> dict[str, 
         return values | {"dataset": source}
     from recsae_core.sae import presets
 
-    values |= {"preset": presets.values(chosen.preset), "parent": fingerprint(chosen.parent, chosen.parent_seed)}
+    values |= {"preset": presets.values(chosen.preset), "parent": fingerprint(chosen.parent, chosen.seed_of_parent)}
     del values["parent_seed"]
     return values
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
 
 from recsae_core import paths
-from recsae_core.storage import read_json, write_json
+from recsae_core.files import read_json, write_json
 
 SCOREBOARD = "scoreboard.json"
 DIGITS = 6
