@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel
 from tqdm import tqdm
 
 from recsae_core import keys, notebooks, paths, recipes, results
 from recsae_core.files import write_json
+from recsae_core.strict import STRICT, parse
 
 WORKERS = 2
 SLOW = 15.0  # seconds that a notebook may take in the planted edition
@@ -26,7 +27,8 @@ SLOW = 15.0  # seconds that a notebook may take in the planted edition
 class Entry(BaseModel):
     """What an edition runs one notebook with."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = STRICT
+
     parameters: dict[str, Any] = {}
     artifacts: list[str | dict[str, Any]] = []  # a recipe's name, or {name: ..., seed: ..., overrides}
 
@@ -34,7 +36,8 @@ class Entry(BaseModel):
 class Profile(BaseModel):
     """An edition in ``book/profiles.yml``."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = STRICT
+
     banner: str | None = None
     parameters: dict[str, Any] = {}  # for every notebook that knows the name
     notebooks: dict[str, Entry]
@@ -64,10 +67,7 @@ def profile(edition: str) -> Profile:
     found = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     if edition not in found:
         raise ValueError(f"edition {edition!r}: expected one of {', '.join(found)} ({path.name})")
-    try:
-        return Profile.model_validate(found[edition])
-    except ValidationError as error:
-        raise ValueError(f"{path.name}: {edition}: {error}") from error
+    return parse(Profile, found[edition], f"{path.name}: {edition}")
 
 
 def folder(edition: str) -> Path:

@@ -4,20 +4,17 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field
 
 from recsae_core import paths
 from recsae_core.keys import digest
+from recsae_core.strict import STRICT, parse
 
 
-class Strict(BaseModel):
-    """A model in which an unknown key is an error that names it."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class Dataset(Strict):
+class Dataset(BaseModel):
     """A source of ``recsae_core.data``, and how its users are divided."""
+
+    model_config = STRICT
 
     source: str
     options: dict[str, Any] = {}
@@ -25,8 +22,10 @@ class Dataset(Strict):
     split: dict[str, Any] = {}  # arguments of split.seqrec
 
 
-class RecommenderRecipe(Strict):
+class RecommenderRecipe(BaseModel):
     """A recommender trained on ``train``, stopped early by ``sae``; what ``config`` and ``fit`` omit is default."""
+
+    model_config = STRICT
 
     kind: Literal["recommender"]
     model: str
@@ -36,8 +35,10 @@ class RecommenderRecipe(Strict):
     version: int = 1  # raised by hand when the method changes
 
 
-class SAERecipe(Strict):
+class SAERecipe(BaseModel):
     """An SAE trained on what ``parent`` has at ``site``; values given here replace those of the preset."""
+
+    model_config = STRICT
 
     kind: Literal["sae"]
     parent: str
@@ -60,8 +61,10 @@ class SAERecipe(Strict):
 Recipe = Annotated[RecommenderRecipe | SAERecipe, Field(discriminator="kind")]
 
 
-class Book(Strict):
+class Book(BaseModel):
     """The file ``book/artifacts.yml``. A recipe's name is ``dataset/what``."""
+
+    model_config = STRICT
 
     datasets: dict[str, Dataset]
     recipes: dict[str, Recipe]
@@ -70,20 +73,13 @@ class Book(Strict):
 def book() -> Book:
     """The recipes of this checkout; ``ValueError`` names the recipe and the key that is wrong."""
     path = paths.root() / "book" / "artifacts.yml"
-    try:
-        found = Book.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except ValidationError as error:
-        raise ValueError(f"{path.name}: {_explain(error)}") from error
+    found = parse(Book, yaml.safe_load(path.read_text(encoding="utf-8")), path.name)
     for name, recipe in found.recipes.items():
         if name.partition("/")[0] not in found.datasets:
             raise ValueError(f"{path.name}: {name}: expected a name that starts with {', '.join(found.datasets)}")
         if isinstance(recipe, SAERecipe) and recipe.parent not in found.recipes:
             raise ValueError(f"{path.name}: {name}: parent {recipe.parent!r}: no such recipe")
     return found
-
-
-def _explain(error: ValidationError) -> str:
-    return "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
 
 
 def dataset(name: str) -> Dataset:
@@ -106,10 +102,7 @@ def recipe(name: str, seed: int | None = None, **overrides: Any) -> RecommenderR
     for key, value in (overrides | ({} if seed is None else {"seed": seed})).items():
         old = values.get(key)
         values[key] = old | dict(value) if isinstance(old, dict) and isinstance(value, Mapping) else value
-    try:
-        return type(known[name]).model_validate(values)
-    except ValidationError as error:
-        raise ValueError(f"{name}: {_explain(error)}") from error
+    return parse(type(known[name]), values, name)
 
 
 def resolved(name: str, seed: int | None = None, **overrides: Any) -> dict[str, Any]:

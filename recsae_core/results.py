@@ -5,10 +5,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
+from pydantic import BaseModel, Field, FiniteFloat, model_validator
 
 from recsae_core import paths
 from recsae_core.files import read_json, write_json
+from recsae_core.strict import STRICT, parse
 
 SCOREBOARD = "scoreboard.json"
 DIGITS = 6
@@ -17,7 +18,7 @@ DIGITS = 6
 class Result(BaseModel):
     """One number with what it takes to believe it; its key is ``paper/subject/metric``."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = STRICT | {"strict": False}  # numpy's numbers are welcome
 
     value: FiniteFloat
     low: FiniteFloat | None = None
@@ -89,13 +90,7 @@ def write(notebook: str, values: Mapping[str, Result]) -> Path:
 
 def read(path: Path) -> dict[str, Result]:
     """The results in one file; ``ValueError`` names the file, the key and the field that is wrong."""
-    found = {}
-    for key, row in read_json(path).items():
-        try:
-            found[key] = Result.model_validate(row)
-        except ValidationError as error:
-            raise ValueError(f"{path}: {key}: {error}") from error
-    return found
+    return {key: parse(Result, row, f"{path}: {key}") for key, row in read_json(path).items()}
 
 
 def union(edition: str | None = None) -> dict[str, Result]:
