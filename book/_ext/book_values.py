@@ -155,60 +155,88 @@ class Scoreboard(SphinxDirective):
         return out
 
     def paper(self, paper: str, results: Mapping[str, Result], board: Mapping[str, Result], whole: bool) -> list:
-        """The table of one paper, and the notes below it."""
+        """The tables of one paper, and the notes below them."""
         notes: list[str] = []
-        rows = []
-        for key, r in results.items():
-            _, subject, metric = key.split("/", 2)
-            name = nodes.inline("", f"{subject} {metric}".replace("_", " "), classes=["measure"])
-            if whole:
-                name["ids"] = [anchor(key)]
-                self.env.get_domain("std").anonlabels[anchor(key)] = self.env.docname, anchor(key)
-            rows.append([[name], ours(r), [nodes.Text(sample(r))], theirs(r, notes), judged(r, board, notes)])
-        heads = ["Measure", "Ours (95% interval)", "n; seeds", "The authors", "Against the strongest null"]
-        parts: list[nodes.Node] = [table(f"Results of {paper}", heads, rows, "scoreboard")]
+        parts: list[nodes.Node] = []
+        for metric, group in tables(results):
+            rows = []
+            for key, r in group.items():
+                _, subject, measure = key.split("/", 2)
+                head = nodes.inline("", words(subject), ids=[anchor(key)] if whole else [])
+                if whole:
+                    self.env.get_domain("std").anonlabels[anchor(key)] = self.env.docname, anchor(key)
+                middle = [] if metric else [[nodes.Text(words(measure))]]
+                row = [ours(r, notes), [nodes.Text(sample(r))], theirs(r, notes), judged(key, board, notes)]
+                rows.append([[head], *middle, *row])
+            heads = ["Of", *([] if metric else ["Measure"]), "Ours (interval)", "n", "The authors", "Strongest null"]
+            caption = f"{paper}: {words(metric)}" if metric else f"Results of {paper}"
+            parts.append(table(caption, heads, rows, "scoreboard"))
         if notes:
             items = [nodes.list_item("", nodes.paragraph("", n)) for n in notes]
             parts.append(nodes.enumerated_list("", *items, classes=["notes"], enumtype="loweralpha", suffix="."))
         return parts
 
 
-def ours(r: Result) -> list[nodes.Node]:
-    """Value and interval."""
-    out: list[nodes.Node] = [nodes.inline("", number(r["value"]), classes=["figure-number"])]
+def tables(results: Mapping[str, Result]) -> list[tuple[str, dict[str, Result]]]:
+    """Results as tables: one for each metric of at least three subjects, best first, and before them the rest."""
+    metrics: dict[str, dict[str, Result]] = {}
+    for key, r in results.items():
+        metrics.setdefault(key.split("/", 2)[2], {})[key] = r
+    rest = {key: r for key, r in results.items() if len(metrics[key.split("/", 2)[2]]) < 3}
+    out = [("", rest)] if rest else []
+    for metric, group in metrics.items():
+        if len(group) >= 3:
+            sign = 1 if next(iter(group.values())).get("better") == "lower" else -1
+            out.append((metric, dict(sorted(group.items(), key=lambda pair: sign * pair[1]["value"]))))
+    return out
+
+
+def words(name: str) -> str:
+    """A part of a key as a reader would write it: ``mean_max_correlation``, ``ndcg@10``."""
+    name = name.replace("_", " ")
+    return re.sub(r"^(ndcg|mrr|hr|fvu|auc|l0|mae|rmse)\b", lambda m: m[0].upper(), name)
+
+
+def ours(r: Result, notes: list[str]) -> list[nodes.Node]:
+    """Value and interval, what the interval is being a note."""
+    unit = f" {r['unit']}" if r.get("unit") else ""
+    out: list[nodes.Node] = [nodes.inline("", number(r["value"]), classes=["figure-number"]), nodes.Text(unit)]
     if r.get("low") is not None and r.get("high") is not None:
         out.append(nodes.inline("", f" ({number(r['low'])} to {number(r['high'])})", classes=["interval"]))
-    return [*out, nodes.Text(f" {r['unit']}" if r.get("unit") else "")]
+        out += mark(r.get("interval"), notes)
+    return out
 
 
 def sample(r: Result) -> str:
     """Size of the sample and number of seeds."""
     seeds = len(r.get("seeds") or [])
-    return f"{number(r['n'])}; {seeds or 'none'}"
+    return number(r["n"]) + (f", {seeds} seed{'s' * (seeds > 1)}" if seeds else "")
 
 
 def theirs(r: Result, notes: list[str]) -> list[nodes.Node]:
     """What the authors measured, with its source as a note, and whether it lies in our interval."""
     if r.get("reference") is None:
         return [nodes.Text("–"), *mark(r.get("note"), notes)]
-    words = ""
-    if not r.get("comparable"):
-        words = ", not comparable"
+    verdict = ""
+    if not r.get("comparable", True):
+        verdict = ", not comparable"
     elif r.get("low") is not None and r.get("high") is not None:
-        words = ", in our interval" if r["low"] <= r["reference"] <= r["high"] else ", outside our interval"
+        verdict = ", in our interval" if r["low"] <= r["reference"] <= r["high"] else ", outside our interval"
     source = ". ".join(str(t) for t in (r.get("source"), r.get("note")) if t)
-    return [nodes.Text(number(r["reference"]) + words), *mark(source, notes)]
+    return [nodes.Text(number(r["reference"]) + verdict), *mark(source, notes)]
 
 
-def judged(r: Result, board: Mapping[str, Result], notes: list[str]) -> list[nodes.Node]:
+def judged(key: str, board: Mapping[str, Result], notes: list[str]) -> list[nodes.Node]:
     """The verdict by rule; in bold where the null does as well."""
-    against = r.get("against")
+    against = board[key].get("against")
     if not against:
         return [nodes.Text("–")]
     if against not in board:
-        raise ValueError(f"{against!r} is compared with but has no result in {SCOREBOARD}")
-    words, as_well = verdict(r, board[against])
-    text = f"{words} {against} ({number(board[against]['value'])})"
+        raise ValueError(f"{key!r} is compared with {against!r}, which has no result in {SCOREBOARD}")
+    result, as_well = verdict(board[key], board[against])
+    _, subject, metric = against.split("/", 2)
+    name = words(subject) if key.endswith(f"/{metric}") else f"{words(subject)}, {words(metric)}"
+    text = f"{result} {name} ({number(board[against]['value'])})"
     return [nodes.strong("", text) if as_well else nodes.Text(text)]
 
 

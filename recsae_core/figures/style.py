@@ -1,0 +1,116 @@
+"""One look for all figures: sizes for a column of 700 pixels, a palette that colour-blind readers can tell apart."""
+
+import io
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import ParamSpec
+
+import numpy as np
+from matplotlib import axes, rc_context
+from matplotlib.figure import Figure as _Figure
+
+P = ParamSpec("P")
+
+DPI = 120
+WIDTH = 7.0  # inches
+INK, QUIET, RULE = "#20262b", "#5a646c", "#d5dade"
+# Okabe and Ito's palette, darkened where it is too pale on white; the SAE is always the blue one
+BLUE, ORANGE, GREEN, PURPLE = "#0a68a8", "#d1711f", "#0b8a66", "#a85088"
+SKY, BROWN, GREY = "#4fa3d6", "#8a6d1d", "#7d868d"
+PALETTE = (BLUE, ORANGE, GREEN, PURPLE, SKY, BROWN, GREY)
+MARKERS = ("o", "s", "D", "^", "v", "P", "X")
+DIVERGING = "RdBu_r"
+
+RC = {
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.size": 9.5,
+    "axes.titlesize": 10.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.titlepad": 8,
+    "axes.labelsize": 9.5,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": QUIET,
+    "axes.linewidth": 0.8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "xtick.color": QUIET,
+    "ytick.color": QUIET,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "xtick.labelsize": 9,
+    "ytick.labelsize": 9,
+    "legend.frameon": False,
+    "legend.fontsize": 9,
+    "grid.color": RULE,
+    "grid.linewidth": 0.7,
+    "text.color": INK,
+    "savefig.facecolor": "white",
+    "figure.facecolor": "white",
+}
+
+
+class Figure(_Figure):
+    """A figure that shows itself in a notebook without pyplot, always with the same bytes for the same numbers."""
+
+    def _repr_png_(self) -> bytes:
+        buffer = io.BytesIO()
+        with rc_context(RC):
+            self.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
+        return buffer.getvalue()
+
+
+def canvas(
+    height: float, columns: int = 1, rows: int = 1, width: float = WIDTH, **options: object
+) -> tuple[Figure, np.ndarray]:
+    """A figure of ``width`` x ``height`` inches and its axes as an array of shape ``(rows, columns)``."""
+    figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
+    return figure, figure.subplots(rows, columns, squeeze=False, **options)
+
+
+def numbers(values: object, name: str, ndim: int = 1) -> np.ndarray:
+    """``values`` as float64; ``ValueError`` unless they are finite and have ``ndim`` dimensions and a value."""
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim != ndim or array.size == 0:
+        raise ValueError(f"{name} has shape {array.shape}: expected {ndim} dimension{'s' * (ndim > 1)}, none empty")
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} holds {int((~np.isfinite(array)).sum())} values that are NaN or infinite")
+    return array
+
+
+def names(labels: Sequence[str], count: int, what: str) -> list[str]:
+    """``labels`` as text; ``ValueError`` unless there are ``count``. A dollar sign stays one."""
+    if len(labels) != count:
+        raise ValueError(f"{what} has {len(labels)} names: expected {count}")
+    return [str(label).replace("$", r"\$") for label in labels]
+
+
+def interval(low: object, high: object, value: np.ndarray, name: str) -> np.ndarray | None:
+    """Distances below and above ``value`` as ``[2, n]`` for error bars, None where no interval is given."""
+    if low is None and high is None:
+        return None
+    if low is None or high is None:
+        raise ValueError(f"{name}: expected both low and high, or neither")
+    below, above = value - numbers(low, f"{name}: low"), numbers(high, f"{name}: high") - value
+    if below.min() < -1e-9 or above.min() < -1e-9:
+        raise ValueError(f"{name}: a value lies outside its interval")
+    return np.maximum(np.stack([below, above]), 0)
+
+
+def grid(ax: axes.Axes, axis: str) -> None:
+    """Thin rules along the values."""
+    ax.grid(axis=axis)
+    ax.tick_params(length=0, axis="both")
+
+
+def styled(function: Callable[P, Figure]) -> Callable[P, Figure]:
+    """The function drawing in this style, whatever the reader's own settings are, and leaving those alone."""
+
+    @wraps(function)
+    def draw(*args: P.args, **kwargs: P.kwargs) -> Figure:
+        with rc_context(RC):
+            return function(*args, **kwargs)
+
+    return draw
