@@ -11,7 +11,7 @@ import tempfile
 import time
 import warnings
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import yaml
@@ -26,7 +26,7 @@ from recsae_core.keys import digest
 from recsae_core.recipes import RecommenderRecipe, SAERecipe, fingerprint
 from recsae_core.storage import CONFIG, read_json, write_json
 
-__all__ = ["commit", "ensure", "find", "fingerprint", "get", "interactions", "parts", "record", "reference"]
+__all__ = ["at_hand", "commit", "ensure", "find", "fingerprint", "get", "interactions", "parts", "record", "reference"]
 
 
 @cache
@@ -40,6 +40,18 @@ def interactions(dataset: str) -> Interactions:
 def parts(dataset: str) -> Parts:
     """The split of a dataset of ``book/artifacts.yml``; made once a process."""
     return split.seqrec(interactions(dataset), **recipes.dataset(dataset).split)
+
+
+def at_hand(dataset: str) -> bool:
+    """Can the dataset be read without a download?"""
+    chosen = recipes.dataset(dataset)
+    source = sources.registry()[chosen.source]
+    if source.url is None:
+        return all(Path(file).is_file() for file in chosen.files.values())
+    archive, named = PurePosixPath(source.url).name, os.environ.get("RECSAE_DATA")
+    places = [Path(named, folder) for folder in (*source.folders, "")] if named else []
+    unpacked = any(all((place / file).is_file() for file in source.files) for place in places)
+    return unpacked or any((place / archive).is_file() for place in [*places, paths.cache() / "data"])
 
 
 @cache

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -120,9 +121,14 @@ def variables(edition: str, output: Path) -> dict[str, str]:
     return threads | own | {"TQDM_DISABLE": "1", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
 
 
+def installed() -> dict[str, str]:
+    """The installed versions of the libraries that numbers and figures come from."""
+    return {name: version(name).partition("+")[0] for name in keys.PINNED}
+
+
 def _execute(job: Job, output: Path) -> tuple[list[str], float]:
     start = time.monotonic()
-    metadata = {"edition": job.edition, "key": job.key}
+    metadata = {"edition": job.edition, "key": job.key, "packages": installed()}
     with environment(**variables(job.edition, output)):
         warnings = notebooks.execute(job.source, job.target, job.parameters, metadata)
     return warnings, time.monotonic() - start
@@ -214,7 +220,7 @@ def once(name: str, given: Mapping[str, Any], out: Path | None = None, edition: 
     chosen = start | dict(given)
     where = out or paths.root() / "runs" / f"{source.stem}-{keys.digest(chosen)[:8]}"
     target = where / f"{source.stem}.ipynb"
-    metadata = {"edition": "run", "parameters": chosen}
+    metadata = {"edition": "run", "packages": installed()}
     with environment(**variables("run", where / "results")):
         for text in notebooks.execute(source, target, chosen, metadata):
             print(text.strip(), file=sys.stderr)

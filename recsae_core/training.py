@@ -13,7 +13,6 @@ from recsae_core.data.split import Parts
 from recsae_core.recipes import RecommenderRecipe
 from recsae_core.recommenders import Recommender, cases
 from recsae_core.recommenders.fit import FitConfig, fit
-from recsae_core.sae import SAE
 
 
 def recommender(
@@ -37,7 +36,11 @@ def recommender(
 
 def load(folder: Path, kind: str, device: str) -> nn.Module:
     """The recommender or the SAE in ``folder``, in evaluation mode."""
-    return recommenders.load(folder, device) if kind == "recommender" else SAE.load(folder).to(device).eval()
+    if kind == "recommender":
+        return recommenders.load(folder, device)
+    from recsae_core.sae import SAE
+
+    return SAE.load(folder).to(device).eval()
 
 
 def save(module: nn.Module, folder: Path) -> None:

@@ -1,0 +1,197 @@
+import os
+import subprocess
+import sys
+import warnings
+
+import pytest
+import torch
+from project import ARTIFACTS, make, use
+
+from recsae_core import artifacts, recipes
+from recsae_core.__main__ import main
+from recsae_core.files import read_json, write_json
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch):
+    root = use(make(tmp_path), monkeypatch)
+    for memory in (artifacts.interactions, artifacts.parts, artifacts._vocabulary, artifacts._data):
+        memory.cache_clear()
+    yield root
+    for memory in (artifacts.interactions, artifacts.parts, artifacts._vocabulary, artifacts._data):
+        memory.cache_clear()
+
+
+def change(root, old, new):
+    path = root / "book/artifacts.yml"
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new))
+
+
+def test_made_once_and_then_loaded_with_the_same_weights(root, monkeypatch):
+    first = artifacts.get("small/transformer", progress=False)
+    monkeypatch.setenv("RECSAE_NO_TRAIN", "1")
+    again = artifacts.get("small/transformer")
+    assert not again.training
+    assert all(torch.equal(a, b) for a, b in zip(first.parameters(), again.parameters(), strict=True))
+
+
+def test_no_train_names_the_recipe_and_the_remedy(root, monkeypatch):
+    monkeypatch.setenv("RECSAE_NO_TRAIN", "1")
+    with pytest.raises(RuntimeError, match=r"small/popular, seed 0 is not there.*recsae_core train small/popular"):
+        artifacts.get("small/popular")
+    assert not (root / "cache").exists()
+
+
+def test_a_seed_and_an_override_are_artifacts_of_their_own(root):
+    folders = [
+        artifacts.ensure("small/popular"),
+        artifacts.ensure("small/popular", seed=1),
+        artifacts.ensure("small/transformer", progress=False, fit={"epochs": 1}),
+        artifacts.ensure("small/transformer", progress=False),
+    ]
+    assert len(set(folders)) == 4
+    assert len(artifacts.record("small/transformer", fit={"epochs": 1})["report"]["history"]) == 1
+    assert len(artifacts.record("small/transformer")["report"]["history"]) == 2
+
+
+TOGETHER = """
+import os, pathlib, sys, time
+from recsae_core import artifacts
+made, make = [], artifacts._make
+artifacts._make = lambda *given: (made.append(1), time.sleep(1), make(*given))
+artifacts.parts("small")
+pathlib.Path(sys.argv[1], str(os.getpid())).touch()
+while len(os.listdir(sys.argv[1])) < 2:
+    time.sleep(0.01)
+print(artifacts.ensure("small/transformer", progress=False), len(made))
+"""
+
+
+def test_two_processes_train_once(root):
+    (root / "ready").mkdir()
+    command = [sys.executable, "-c", TOGETHER, str(root / "ready")]
+    running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ) for _ in range(2)]
+    said = [process.communicate(timeout=120)[0].split() for process in running]
+    assert said[0][0] == said[1][0]
+    assert sorted(count for _, count in said) == ["0", "1"]
+    assert not list((root / "cache/training").rglob("*.safetensors"))
+
+
+def test_a_committed_checkpoint_is_found_first(root, monkeypatch, capsys):
+    assert main(["train", "small/popular", "--commit"]) == 0
+    committed = root / "data/checkpoints/small/popular-s0"
+    assert capsys.readouterr().out.strip() == str(committed)
+    assert artifacts.find("small/popular") == committed
+    monkeypatch.setenv("RECSAE_CACHE", str(root / "elsewhere"))
+    monkeypatch.setenv("RECSAE_NO_TRAIN", "1")
+    assert artifacts.get("small/popular").count.sum() > 0
+
+
+def test_a_committed_checkpoint_of_another_recipe_is_ignored_with_a_warning_that_names_both(root):
+    old = recipes.fingerprint("small/popular")
+    artifacts.commit("small/popular")
+    change(root, "model: most-popular", "model: most-popular, version: 2")
+    new = recipes.fingerprint("small/popular")
+    with pytest.warns(UserWarning, match=f"{old[:12]}.*{new[:12]}"):
+        assert artifacts.find("small/popular") is None
+
+
+def test_other_items_are_an_error_and_other_interactions_a_warning(root):
+    folder = artifacts.ensure("small/popular")
+    stored = read_json(folder / "config.json")
+    write_json(folder / "config.json", stored | {"data": "0"})
+    with pytest.warns(UserWarning, match="interactions differ"):
+        artifacts.get("small/popular")
+    write_json(folder / "config.json", stored | {"items": "0"})
+    with pytest.raises(ValueError, match="another item vocabulary"):
+        artifacts.get("small/popular")
+    write_json(folder / "config.json", stored)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        artifacts.get("small/popular")
+
+
+def test_a_killed_training_goes_on(root, monkeypatch):
+    from recsae_core.recommenders import fit
+
+    whole = artifacts.get("small/transformer", progress=False)
+    epochs, save = [], fit._Run.save
+
+    def killed(run):
+        save(run)
+        epochs.append(run.epoch)
+        if len(epochs) == 1:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(fit._Run, "save", killed)
+    monkeypatch.setenv("RECSAE_CACHE", str(root / "second"))
+    with pytest.raises(KeyboardInterrupt):
+        artifacts.get("small/transformer", progress=False)
+    assert artifacts.find("small/transformer") is None
+    resumed = artifacts.get("small/transformer", progress=False)
+    assert epochs == [1, 2]
+    assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), resumed.parameters(), strict=True))
+
+
+def test_the_fingerprint_knows_no_device_no_paths_and_no_order(root, monkeypatch):
+    first = recipes.fingerprint("small/transformer")
+    change(root, "{d: 8, length: 10, heads: 1, layers: 1}", "{layers: 1, heads: 1, length: 10, d: 8}")
+    monkeypatch.setenv("RECSAE_CACHE", str(root / "other"))
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    assert recipes.fingerprint("small/transformer") == first
+    change(root, "options: {", "files: {interactions: /a/b.csv}, options: {")
+    assert recipes.fingerprint("small/transformer") == first
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("d: 8", "d: 16"), ("users: 200", "users: 201"), ("epochs: 2", "epochs: 3"), ("heads: 1", "heads: 2")],
+)
+def test_what_the_recipe_says_is_in_the_fingerprint(root, old, new):
+    first = recipes.fingerprint("small/transformer")
+    change(root, old, new)
+    assert recipes.fingerprint("small/transformer") != first
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("model: most-popular", "modle: most-popular", r"recipes\.small/popular\.recommender\.modle"),
+        ("source: planted", "sauce: planted", r"datasets\.small\.sauce"),
+        ("small/popular:", "large/popular:", "large/popular: expected a name that starts with small"),
+        ("kind: recommender, model", "kind: model, model", "recommender.*sae"),
+        ("seed: 0", "seed: zero", "seed"),
+    ],
+)
+def test_a_recipe_with_a_slip_is_named(root, old, new, message):
+    (root / "book/artifacts.yml").write_text(ARTIFACTS.replace("model: most-popular", "model: most-popular, seed: 0"))
+    change(root, old, new)
+    with pytest.raises(ValueError, match=message):
+        recipes.book()
+
+
+def test_an_override_that_no_recipe_has_is_named(root):
+    with pytest.raises(ValueError, match="small/popular: colour"):
+        artifacts.get("small/popular", colour="red")
+
+
+def test_a_readers_own_csv_is_a_dataset(root, capsys):
+    rows = [f"u{u},i{(u * 7 + t * 3) % 23},{1000 * u + t}" for u in range(60) for t in range(12)]
+    (root / "mine.csv").write_text("user,item,time\n" + "\n".join(rows) + "\n")
+    change(root, "datasets:", f"datasets:\n  mine: {{source: csv, files: {{interactions: {root}/mine.csv}}}}")
+    change(root, "recipes:", "recipes:\n  mine/popular: {kind: recommender, model: most-popular}")
+    assert artifacts.at_hand("mine")
+    assert artifacts.get("mine/popular").n_items == 23
+    assert main(["data", "mine"]) == 0
+    assert "720 interactions" in capsys.readouterr().out
+
+
+def test_data_that_is_not_on_this_machine_is_not_at_hand(root, monkeypatch, tmp_path):
+    change(root, "datasets:", "datasets:\n  ml-1m: {source: ml-1m}")
+    monkeypatch.setenv("RECSAE_DATA", str(tmp_path))
+    assert not artifacts.at_hand("ml-1m")
+    (tmp_path / "ml-1m").mkdir()
+    for name in ("ratings.dat", "movies.dat"):
+        (tmp_path / "ml-1m" / name).touch()
+    assert artifacts.at_hand("ml-1m")

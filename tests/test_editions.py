@@ -1,0 +1,177 @@
+import json
+import shutil
+import sys
+
+import nbformat
+import pytest
+from project import make, use
+
+from recsae_core import editions, notebooks, results
+from recsae_core.__main__ import main
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch):
+    return use(make(tmp_path), monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def executed(tmp_path_factory):
+    """The project after its planted edition was run once."""
+    root = make(tmp_path_factory.mktemp("executed"))
+    with pytest.MonkeyPatch.context() as patch:
+        use(root, patch)
+        assert editions.run("planted") == ["01_first", "02_second"]
+    return root
+
+
+@pytest.fixture
+def copied(executed, tmp_path, monkeypatch):
+    shutil.copytree(executed, tmp_path / "copy")
+    return use(tmp_path / "copy", monkeypatch)
+
+
+def edit(path, old, new):
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def outputs(path):
+    return [o for cell in nbformat.read(path, as_version=4).cells for o in cell.get("outputs", [])]
+
+
+def test_the_kernel_is_this_interpreter_with_one_thread_in_the_root_and_no_path_is_kept(executed):
+    path = executed / "_build/planted/notebooks/01_first.ipynb"
+    text = outputs(path)[0].text
+    assert text.endswith(" 1 . x\n") or text.endswith(" 1 . ./x\n")
+    assert sys.executable.endswith(text.split()[0].lstrip("~.")) or text.split()[0] == sys.executable
+    assert str(executed) not in path.read_text()
+
+
+def test_neither_clocks_nor_progress_bars_nor_stderr_are_kept(executed):
+    path = executed / "_build/planted/notebooks/01_first.ipynb"
+    assert [o.output_type for o in outputs(path)] == ["stream"]
+    raw = path.read_text()
+    for word in ("papermill", "start_time", "execution_state", "widget", "to be dropped\\n"):
+        assert word not in raw
+    book = json.loads(raw)
+    assert [cell["id"] for cell in book["cells"]][:3] == ["cell-000", "cell-001", "injected-parameters"]
+    assert set(book["metadata"]) == {"book", "kernelspec", "language_info"}
+
+
+def test_results_go_to_the_edition_and_the_scoreboard_is_their_union(executed, monkeypatch):
+    use(executed, monkeypatch)
+    assert list(results.scoreboard("planted")) == ["toy/a/third", "toy/second/one"]
+    assert results.scoreboard("planted")["toy/a/third"].value == 1.0
+    assert not (executed / "data").exists()
+
+
+def test_nothing_is_stale_after_a_run(copied):
+    assert not any(job.stale for job in editions.jobs("planted"))
+    assert editions.run("planted") == []
+
+
+def test_prose_is_refreshed_without_a_run(copied):
+    target = copied / "_build/planted/notebooks/01_first.ipynb"
+    before = outputs(target)
+    edit(copied / "notebooks/01_first.py", "The first words", "Other words")
+    assert editions.run("planted") == []
+    assert "Other words" in target.read_text()
+    assert outputs(target) == before
+    first = target.read_bytes()
+    assert editions.run("planted") == []
+    assert target.read_bytes() == first
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        ("notebooks/01_first.py", "n / 3", "n / 4"),
+        ("book/profiles.yml", "who: a", "who: c"),
+        ("constraints.txt", "torch==", "torch==9."),
+    ],
+)
+def test_code_parameters_and_pins_make_a_notebook_stale(copied, file, old, new):
+    edit(copied / file, old, new)
+    assert editions.jobs("planted", ["01_first"])[0].stale
+    assert "01_first: stale" in editions.check("planted")[0]
+    assert main(["check", "planted"]) == 0
+    assert main(["check", "planted", "--release"]) == 1
+
+
+def test_a_forced_run_gives_the_same_bytes(copied):
+    target = copied / "_build/planted/notebooks/02_second.ipynb"
+    before = target.read_bytes()
+    assert editions.run("planted", ["02_second"], force=True) == ["02_second"]
+    assert target.read_bytes() == before
+
+
+def test_a_notebook_that_fails_leaves_the_old_one_and_does_not_stop_the_others(copied):
+    targets = [copied / f"_build/planted/notebooks/{name}.ipynb" for name in ("01_first", "02_second")]
+    before = targets[1].read_bytes()
+    edit(copied / "book/profiles.yml", "02_second: {}", "02_second: {parameters: {broken: true}}")
+    edit(copied / "book/profiles.yml", "who: a", "who: z")
+    with pytest.raises(RuntimeError, match=r"(?s)1 of 2 notebooks failed.*02_second.*told to break"):
+        editions.run("planted")
+    assert targets[1].read_bytes() == before
+    assert "toy/z/third" in (copied / "_build/planted/results/01_first.json").read_text()
+
+
+def test_a_readers_run_goes_to_a_folder_of_its_own(root, capsys):
+    (root / "mine.yml").write_text("n: 4\nwho: file")
+    given = ["-f", str(root / "mine.yml"), "-p", "who=me"]
+    assert main(["run", "01_first", *given, "--out", str(root / "out")]) == 0
+    assert capsys.readouterr().out.strip() == str(root / "out" / "01_first.ipynb")
+    row = json.loads((root / "out/results/01_first.json").read_text())
+    assert row["toy/me/third"]["value"] == pytest.approx(4 / 3, rel=1e-5)
+    assert not (root / "_build").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "01_first", "-p", "m=3"], "unknown parameter m; expected n, who"),
+        (["run", "03_third"], "notebook '03_third': expected one of 01_first, 02_second"),
+        (["edition", "smoke"], "edition 'smoke': expected one of planted, published"),
+        (["edition", "published", "--only", "02_second"], "02_second: the published edition has 01_first"),
+        (["train", "small/nothing"], "recipe 'small/nothing': expected one of small/popular"),
+        (["data", "other"], "dataset 'other': expected one of small"),
+    ],
+)
+def test_bad_input_is_one_line_that_says_what_is_possible(root, capsys, arguments, message):
+    assert main(arguments) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def test_a_profile_may_not_name_what_a_notebook_does_not_have(root):
+    edit(root / "book/profiles.yml", "{n: 6, who: real}", "{n: 6, whom: real}")
+    with pytest.raises(ValueError, match=r"profiles.yml: published: 01_first: unknown parameter whom; expected n, who"):
+        editions.jobs("published")
+
+
+def test_an_unknown_key_of_a_profile_is_named(root):
+    edit(root / "book/profiles.yml", "{parameters: {n: 6, who: real}}", "{params: {}}")
+    with pytest.raises(ValueError, match=r"published: notebooks\.01_first\.params"):
+        editions.profile("published")
+
+
+@pytest.mark.parametrize(
+    ("cell", "message"),
+    [
+        ("n = len([])", "n is not a plain value"),
+        ("print(1)", "expected name = value"),
+        ("a, b = 1, 2", "expected name"),
+    ],
+)
+def test_a_parameters_cell_holds_plain_values(root, cell, message):
+    edit(root / "notebooks/02_second.py", "broken = False", cell)
+    with pytest.raises(ValueError, match=message):
+        notebooks.parameters(notebooks.parse(root / "notebooks/02_second.py"))
+
+
+def test_a_slow_planted_notebook_is_reported(copied):
+    edit(copied / "_build/planted/times.json", '"02_second": ', '"02_second": 99')
+    assert any(line.startswith("02_second: 99") for line in editions.check("planted"))
