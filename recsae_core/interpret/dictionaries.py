@@ -1,0 +1,237 @@
+"""What an SAE is compared with: neurons, principal axes, random and borrowed directions, an untrained SAE.
+
+All are ``Dictionary``s and are made in one line from training rows, so that a notebook loops over builders.
+"""
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from recsae_core.sae.base import Code, Dictionary, check_rows
+
+SAMPLE = 2**24  # entries of a code that are enough to place a threshold or to fit a decoder
+
+
+class Linear:
+    """``z = act((x - shift) @ W_enc.T + bias)`` with ``act`` ReLU or the identity, ``x_hat = z @ W_dec + offset``.
+
+    ``controls_for`` says in one line what a comparison with this dictionary rules out.
+    """
+
+    def __init__(
+        self,
+        W_enc: Float[Tensor, "m d"],
+        W_dec: Float[Tensor, "m d"],
+        *,
+        shift: Float[Tensor, "d"],
+        offset: Float[Tensor, "d"],
+        bias: Float[Tensor, "m"] | None = None,
+        relu: bool = False,
+        controls_for: str = "",
+    ) -> None:
+        self.m, self.d = W_enc.shape
+        self.W_enc, self.W_dec, self.shift, self.offset = W_enc, W_dec, shift, offset
+        self.bias = W_enc.new_zeros(self.m) if bias is None else bias
+        self.relu, self.controls_for = relu, controls_for
+
+    def encode(self, x: Float[Tensor, "n d"]) -> Code:
+        """The dense code of each row; signed unless the dictionary has a ReLU."""
+        if x.shape[1] != self.d:
+            raise ValueError(f"x has {x.shape[1]} columns: expected d={self.d}")
+        z = torch.addmm(self.bias, x - self.shift, self.W_enc.T)
+        return Code(z.relu_() if self.relu else z, None, self.m)
+
+    def decode(self, z: Code, prefix: int | None = None) -> Float[Tensor, "n d"]:
+        """The rows that a code stands for, in the units of the site."""
+        if prefix is not None and not 1 <= prefix <= self.m:
+            raise ValueError(f"prefix={prefix}: expected 1 <= prefix <= m={self.m}")
+        return torch.addmm(self.offset, z.dense()[:, :prefix], self.W_dec[:prefix])
+
+    def to(self, device: str | torch.device) -> "Linear":
+        """The same dictionary on ``device``."""
+        moved = {k: v.to(device) for k, v in vars(self).items() if isinstance(v, Tensor)}
+        other = object.__new__(Linear)
+        vars(other).update(vars(self) | moved)
+        return other
+
+
+class Thresholded:
+    """Another dictionary whose latents are lowered by one threshold and cut at zero; its decoder is untouched."""
+
+    def __init__(self, inner: Dictionary, threshold: float, controls_for: str = "") -> None:
+        self.inner, self.threshold, self.controls_for = inner, threshold, controls_for
+        self.d, self.m = inner.d, inner.m
+
+    def encode(self, x: Float[Tensor, "n d"]) -> Code:
+        """The inner code, each value lowered by the threshold, no value below zero."""
+        z = self.inner.encode(x)
+        return z._replace(value=(z.value - self.threshold).relu())
+
+    def decode(self, z: Code, prefix: int | None = None) -> Float[Tensor, "n d"]:
+        """What the inner dictionary makes of the code."""
+        return self.inner.decode(z, prefix)
+
+
+def neurons(x: Float[Tensor, "n d"]) -> Linear:
+    """The raw dimensions, signed, each beside its negative (m = 2 d); decodes exactly (half of ``z - z_negated``).
+
+    Controls for: what the model's own axes already say. Both signs, for the highest correlation is a signed maximum.
+    """
+    check_rows(x, x.shape[1])
+    return _both_signs(
+        torch.eye(x.shape[1], dtype=x.dtype, device=x.device), x.new_zeros(x.shape[1]), "the model's own axes"
+    )
+
+
+def pca(x: Float[Tensor, "n d"], components: int | None = None) -> Linear:
+    """The principal axes of the rows, signed, each beside its negative (m = 2 components, all where None).
+
+    Controls for: directions of high variance, found without sparsity.
+    """
+    from sklearn.decomposition import PCA
+
+    check_rows(x, x.shape[1])
+    most = min(x.shape)
+    if components is not None and not 1 <= components <= most:
+        raise ValueError(f"components={components}: expected 1 <= components <= {most}, the smaller side of x")
+    found = PCA(components or most, random_state=0).fit(x.double().numpy())
+    axes, mean = torch.from_numpy(found.components_).to(x.dtype), torch.from_numpy(found.mean_).to(x.dtype)
+    return _both_signs(axes, mean, "directions of high variance, found without sparsity")
+
+
+def random_relu(x: Float[Tensor, "n d"], m: int, l0: float | int, generator: torch.Generator) -> Linear:
+    """``m`` random unit directions behind a ReLU, at ``l0`` active latents a row.
+
+    Controls for: the number of latents and their sparsity. Many rectified random projections of the same rows
+    correlate with anything that is linear in them.
+    """
+    _check_m(m)
+    return thresholded_directions(
+        torch.randn(m, x.shape[1], generator=generator, dtype=x.dtype),
+        x,
+        l0,
+        generator,
+        controls_for="the number of latents and their sparsity",
+    )
+
+
+def data_rows(x: Float[Tensor, "n d"], m: int, l0: float | int, generator: torch.Generator) -> Linear:
+    """``m`` random centred training rows as directions behind a ReLU, at ``l0`` active latents a row.
+
+    Controls for: looking where the data lie, without learning anything.
+    """
+    check_rows(x, x.shape[1])
+    _check_m(m)
+    if m > len(x):
+        raise ValueError(f"m={m}: expected at most {len(x)}, the number of rows")
+    chosen = x[torch.randperm(len(x), generator=generator)[:m]] - _mean(x)
+    return thresholded_directions(
+        chosen, x, l0, generator, controls_for="looking where the data lie, without learning anything"
+    )
+
+
+def item_embeddings(
+    embedding: Float[Tensor, "i d"], x: Float[Tensor, "n d"], m: int, l0: float | int, generator: torch.Generator
+) -> Linear:
+    """Centred item embeddings as directions behind a ReLU, at ``l0`` active latents a row; ``m`` of them drawn.
+
+    Where there are at most ``m`` items all are taken. Controls for: what identifies single items in the rows.
+    """
+    _check_m(m)
+    check_rows(embedding, x.shape[1])
+    centred = embedding - _mean(embedding)
+    drawn = torch.randperm(len(embedding), generator=generator)[:m].sort().values
+    return thresholded_directions(
+        centred[drawn], x, l0, generator, controls_for="what identifies single items in the rows"
+    )
+
+
+def untrained(sae: Dictionary, x: Float[Tensor, "n d"], l0: float | int | None = None) -> Thresholded:
+    """An SAE as it was initialised, decoder included, lowered by one threshold to ``l0`` active latents a row.
+
+    Where ``l0`` is None the code stays as initialised (a ReLU SAE then fires on about half of its latents).
+    Controls for: what the architecture gives without training.
+    """
+    check_rows(x, sae.d)
+    threshold = 0.0
+    if l0 is not None:
+        rows = _sample(x, sae.m, None)
+        with torch.no_grad():
+            z = sae.encode(rows).dense()
+        native = float((z > 0).sum()) / len(rows)
+        if not 0 < l0 <= 1.02 * native:
+            raise ValueError(f"l0={l0}: expected 0 < l0 <= {native:.4g}, the active latents a row as initialised")
+        threshold = max(0.0, _threshold(z, min(l0, native)))
+    return Thresholded(sae, threshold, "what the architecture gives without training")
+
+
+def thresholded_directions(
+    directions: Float[Tensor, "m d"],
+    x: Float[Tensor, "n d"],
+    l0: float | int,
+    generator: torch.Generator,
+    *,
+    controls_for: str = "",
+) -> Linear:
+    """Any directions as a ReLU dictionary: scaled to unit length, with ONE threshold for all of them.
+
+    The rows are centred and divided by one standard deviation of all their entries; the threshold is set on
+    training rows so that ``l0`` latents a row are active on average (within 2%). The decoder is fitted to the
+    training rows by least squares: of all decoders of this code the one that explains most, so that a
+    reconstruction does not look bad merely because nobody tried.
+    """
+    check_rows(x, directions.shape[1])
+    m = len(directions)
+    if not 0 < l0 < m:
+        raise ValueError(f"l0={l0}: expected 0 < l0 < m={m}")
+    shift = _mean(x)
+    scale = (x - shift).double().square().mean().sqrt().to(x.dtype).clamp(min=1e-12)
+    W_enc = F.normalize(directions, dim=1) / scale
+    rows = _sample(x, m, generator)
+    pre = (rows - shift) @ W_enc.T
+    bias = pre.new_full((m,), -_threshold(pre, l0))
+    W_dec, offset = least_squares((pre + bias).relu_(), rows)
+    return Linear(W_enc, W_dec, shift=shift, offset=offset, bias=bias, relu=True, controls_for=controls_for)
+
+
+def least_squares(z: Float[Tensor, "n m"], y: Float[Tensor, "n j"]) -> tuple[Float[Tensor, "m j"], Float[Tensor, "j"]]:
+    """Slopes and intercept of the linear map from ``z`` to ``y``; float64 inside, a ridge of 1e-6 mean variances."""
+    mean_z, mean_y = z.mean(0, dtype=torch.float64), y.mean(0, dtype=torch.float64)
+    centred, n = z.double() - mean_z, len(z)
+    gram = centred.T @ centred / n
+    ridge = 1e-6 * gram.diagonal().mean().clamp(min=1e-30)
+    gram.diagonal().add_(ridge)
+    slope = torch.linalg.solve(gram, centred.T @ (y.double() - mean_y) / n)
+    return slope.to(z.dtype), (mean_y - mean_z @ slope).to(z.dtype)
+
+
+def _both_signs(axes: Float[Tensor, "j d"], mean: Float[Tensor, "d"], controls_for: str) -> Linear:
+    signed = torch.cat([axes, -axes])
+    return Linear(signed, signed / 2, shift=mean, offset=mean, controls_for=controls_for)
+
+
+def _mean(x: Float[Tensor, "n d"]) -> Float[Tensor, "d"]:
+    return x.mean(0, dtype=torch.float64).to(x.dtype)
+
+
+def _threshold(pre: Float[Tensor, "n m"], l0: float | int) -> float:
+    kept = max(1, round(l0 * len(pre)))
+    return float(pre.flatten().kthvalue(max(1, pre.numel() - kept)).values)
+
+
+def _sample(x: Float[Tensor, "n d"], m: int, generator: torch.Generator | None) -> Float[Tensor, "s d"]:
+    most = max(4096, SAMPLE // m)
+    if len(x) <= most:
+        return x
+    rows: Int[Tensor, "s"] = (
+        torch.linspace(0, len(x) - 1, most).long()
+        if generator is None
+        else torch.randperm(len(x), generator=generator)[:most]
+    )
+    return x[rows]
+
+
+def _check_m(m: int) -> None:
+    if m < 1:
+        raise ValueError(f"m={m}: expected at least 1")

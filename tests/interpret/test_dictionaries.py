@@ -1,0 +1,200 @@
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from sklearn.linear_model import LinearRegression, LogisticRegression
+
+from recsae_core.interpret import dictionaries as di
+from recsae_core.interpret.alignment import align, mean_max_correlation
+from recsae_core.interpret.probes import held_out_probe, probe
+from recsae_core.interpret.statistics import item_halves
+from recsae_core.sae.base import Code, Dictionary
+
+from .worlds import world
+
+M, L0 = 32, 6
+
+
+class Fresh:
+    """An SAE as one is initialised: random encoder, its transpose as decoder."""
+
+    def __init__(self, d: int, m: int) -> None:
+        self.d, self.m = d, m
+        self.W = F.normalize(torch.randn(m, d, generator=torch.Generator().manual_seed(5)), dim=1)
+
+    def encode(self, x):
+        return Code((x @ self.W.T).relu(), None, self.m)
+
+    def decode(self, z, prefix=None):
+        return z.dense()[:, :prefix] @ self.W[:prefix]
+
+
+def builders(data):
+    x, g = data.h, torch.Generator().manual_seed(0)
+    return {
+        "neurons": lambda: di.neurons(x),
+        "pca": lambda: di.pca(x),
+        "random_relu": lambda: di.random_relu(x, M, L0, g),
+        "data_rows": lambda: di.data_rows(x, M, L0, g),
+        "item_embeddings": lambda: di.item_embeddings(torch.randn(50, 8, generator=g), x, M, L0, g),
+        "untrained": lambda: di.untrained(Fresh(8, M), x, L0),
+        "probe": lambda: probe(x, data.item, data.attributes),
+        "logistic": lambda: probe(x, data.item, data.attributes, "logistic"),
+    }
+
+
+NAMES = list(builders(world()))
+SPARSE = ["random_relu", "data_rows", "item_embeddings", "untrained"]
+
+
+@pytest.fixture(scope="module")
+def data():
+    return world(rows=4000)
+
+
+@pytest.mark.parametrize("name", NAMES)
+class TestContract:
+    def test_is_a_dictionary_of_rows(self, name, data):
+        dictionary = builders(data)[name]()
+        assert isinstance(dictionary, Dictionary) and dictionary.controls_for
+        z = dictionary.encode(data.h[:10])
+        assert z.m == dictionary.m and z.dense().shape == (10, dictionary.m) and z.value.dtype == data.h.dtype
+        assert dictionary.decode(z).shape == (10, 8)
+
+    def test_rows_do_not_depend_on_their_batch(self, name, data):
+        dictionary = builders(data)[name]()
+        whole = dictionary.encode(data.h[:50]).dense()
+        torch.testing.assert_close(dictionary.encode(data.h[7:20]).dense(), whole[7:20], atol=1e-5, rtol=1e-5)
+
+    def test_a_prefix_reads_the_first_latents_only(self, name, data):
+        dictionary = builders(data)[name]()
+        z = dictionary.encode(data.h[:10])
+        value = z.dense().clone()
+        value[:, 2:] = 0
+        torch.testing.assert_close(dictionary.decode(z, 2), dictionary.decode(z.with_dense(value)))
+        torch.testing.assert_close(dictionary.decode(z, dictionary.m), dictionary.decode(z))
+
+
+@pytest.mark.parametrize("name", SPARSE)
+def test_l0_is_the_one_asked_for(name, data):
+    fresh = world(rows=4000)
+    dictionary = builders(data)[name]()
+    active = (dictionary.encode(fresh.h).dense() > 0).float().sum(1).mean()
+    assert float(active) == pytest.approx(L0, rel=0.02)
+
+
+@pytest.mark.parametrize("l0", [3.5, 100, 255])
+def test_l0_from_a_sample_of_many_rows_holds_on_all(l0, monkeypatch):
+    monkeypatch.setattr(di, "SAMPLE", 2**20)
+    x = torch.randn(20_000, 16, generator=torch.Generator().manual_seed(1))
+    x *= torch.rand(20_000, 1, generator=torch.Generator().manual_seed(2)) + 0.2
+    dictionary = di.random_relu(x, 256, l0, torch.Generator().manual_seed(0))
+    assert float((dictionary.encode(x).dense() > 0).sum(1).float().mean()) == pytest.approx(l0, rel=0.02)
+
+
+def test_neurons_and_pca_decode_exactly(data):
+    for dictionary in (di.neurons(data.h), di.pca(data.h)):
+        torch.testing.assert_close(dictionary.decode(dictionary.encode(data.h)), data.h, atol=1e-5, rtol=1e-5)
+    assert torch.equal(di.neurons(data.h).encode(data.h).dense(), torch.cat([data.h, -data.h], 1))
+
+
+def test_pca_axes_are_uncorrelated_and_ordered(data):
+    z = di.pca(data.h, 4).encode(data.h).dense()[:, :4]
+    covariance = torch.cov(z.T)
+    off = covariance - covariance.diag().diag()
+    assert off.abs().max() < 1e-3 * covariance[0, 0]
+    assert (covariance.diag().diff() < 0).all()
+
+
+def test_the_null_decoder_is_the_best_linear_one(data):
+    dictionary = di.random_relu(data.h, M, L0, torch.Generator().manual_seed(0))
+    z = dictionary.encode(data.h)
+    theirs = LinearRegression().fit(z.dense().numpy(), data.h.numpy()).predict(z.dense().numpy())
+    np.testing.assert_allclose(dictionary.decode(z).numpy(), theirs, atol=2e-3)
+
+
+def test_directions_are_unit_in_standard_units_and_seeded(data):
+    make = lambda seed: di.random_relu(data.h, M, L0, torch.Generator().manual_seed(seed))  # noqa: E731
+    norm = make(0).W_enc.norm(dim=1)
+    torch.testing.assert_close(norm, norm[:1].expand(M))
+    assert torch.equal(make(0).W_enc, make(0).W_enc) and not torch.equal(make(0).W_enc, make(1).W_enc)
+
+
+def test_a_data_row_fires_highest_on_its_own_direction(data):
+    dictionary = di.data_rows(data.h, M, L0, torch.Generator().manual_seed(0))
+    chosen = data.h[torch.randperm(len(data.h), generator=torch.Generator().manual_seed(0))[:M]] - data.h.mean(0)
+    torch.testing.assert_close(F.normalize(dictionary.W_enc, dim=1), F.normalize(chosen, dim=1), atol=1e-5, rtol=1e-4)
+
+
+def test_few_items_are_all_taken_and_many_are_sampled(data):
+    g, embedding = torch.Generator().manual_seed(0), torch.randn(50, 8, generator=torch.Generator().manual_seed(3))
+    assert di.item_embeddings(embedding, data.h, 64, L0, g).m == 50
+    drawn = di.item_embeddings(embedding, data.h, 20, L0, g)
+    unit, own = F.normalize(drawn.W_enc, dim=1), F.normalize(embedding - embedding.mean(0), dim=1)
+    assert drawn.m == 20 and ((unit @ own.T).max(1).values > 0.9999).all()
+
+
+def test_untrained_keeps_the_decoder_and_can_keep_its_own_l0(data):
+    sae = Fresh(8, M)
+    torch.testing.assert_close(di.untrained(sae, data.h).encode(data.h).value, sae.encode(data.h).value)
+    null = di.untrained(sae, data.h, L0)
+    z = null.encode(data.h)
+    assert torch.equal(null.decode(z), sae.decode(z))
+    with pytest.raises(ValueError, match=r"l0=31: expected 0 < l0 <= 1\d"):
+        di.untrained(sae, data.h, 31)
+
+
+def test_probe_equals_scikit_learn(data):
+    y = data.attributes[data.item.numpy()]
+    ours = probe(data.h, data.item, data.attributes).encode(data.h).dense().numpy()
+    theirs = LinearRegression().fit(data.h.numpy(), y.astype(float)).predict(data.h.numpy())
+    np.testing.assert_allclose(ours, theirs, atol=1e-4)
+    ours = probe(data.h, data.item, data.attributes, "logistic").encode(data.h).dense().numpy()
+    theirs = LogisticRegression(max_iter=1000).fit(data.h.numpy(), y[:, 0]).decision_function(data.h.numpy())
+    np.testing.assert_allclose(ours[:, 0], theirs, atol=0.05)
+
+
+def test_the_probe_is_the_ceiling_and_a_null_stays_below(data):
+    score = lambda d: mean_max_correlation(align(d, data.h, data.item, data.attributes))  # noqa: E731
+    built = {name: score(make()) for name, make in builders(data).items()}
+    assert all(built[name] < built["probe"] for name in NAMES if name != "probe")
+
+
+def test_a_held_out_probe_scores_items_that_it_has_not_seen(data):
+    halves = item_halves(np.bincount(data.item), 4, np.random.default_rng(0))
+    held = held_out_probe(data.h, data.item, data.h, data.item, data.attributes, halves)
+    own = align(probe(data.h, data.item, data.attributes), data.h, data.item, data.attributes).r.diagonal()
+    assert held.shape == (4, 5) and (held > 0.3).all() and held.mean() < own.mean()
+    meaningless = np.random.default_rng(1).permuted(data.attributes, axis=0)
+    many = torch.nn.functional.one_hot(
+        data.item, 40
+    ).float()  # rows that name their item: labels can be learned by rote
+    rote = align(probe(many, data.item, meaningless), many, data.item, meaningless).r.diagonal()
+    held = held_out_probe(many, data.item, many, data.item, meaningless, halves)
+    assert rote.min() > 0.99 and abs(held.mean()) < 0.15
+
+
+def test_an_attribute_that_nobody_has_gets_a_latent_without_slope(data):
+    attributes = data.attributes.copy()
+    attributes[:, 1] = False
+    for kind in ("least_squares", "logistic"):
+        z = probe(data.h, data.item, attributes, kind).encode(data.h).dense()
+        assert z[:, 1].abs().max() < 1e-6 and z[:, 0].std() > 0.1
+
+
+def test_bad_input_is_named(data):
+    g = torch.Generator()
+    with pytest.raises(ValueError, match=r"l0=32: expected 0 < l0 < m=32"):
+        di.random_relu(data.h, M, 32, g)
+    with pytest.raises(ValueError, match=r"m=0: expected at least 1"):
+        di.random_relu(data.h, 0, 1, g)
+    with pytest.raises(ValueError, match=r"m=5000: expected at most 4000"):
+        di.data_rows(data.h, 5000, 4, g)
+    with pytest.raises(ValueError, match=r"components=9: expected 1 <= components <= 8"):
+        di.pca(data.h, 9)
+    with pytest.raises(ValueError, match=r"expected least_squares or logistic"):
+        probe(data.h, data.item, data.attributes, "svm")
+    with pytest.raises(ValueError, match=r"x has 9 columns: expected d=8"):
+        di.neurons(data.h).encode(torch.zeros(2, 9))
+    with pytest.raises(ValueError, match=r"prefix=17: expected 1 <= prefix <= m=16"):
+        di.neurons(data.h).decode(di.neurons(data.h).encode(data.h), 17)
