@@ -31,7 +31,7 @@ def build(name: str, *, generator: torch.Generator | None = None, **config: Any)
     try:
         filled = options(**config)
     except TypeError as error:
-        raise ValueError(f"{name}: {str(error).partition('() ')[2]}") from error
+        raise ValueError(f"{name}: {str(error).rpartition('__init__() ')[2]}") from error
     return model(filled, generator) if name == "transformer" else model(filled)
 
 

@@ -20,6 +20,8 @@ from recsae_core.recommenders.base import Cases, Recommender
 from recsae_core.recommenders.cases import Holdout
 from recsae_core.recommenders.ranking import evaluate
 
+Row = dict[str, int | float]
+
 
 @dataclass(frozen=True)
 class FitConfig:
@@ -56,7 +58,7 @@ class FitConfig:
 class FitReport:
     """What happened: a row an epoch (``epoch`` from 1, ``loss``, and the metrics where it was evaluated)."""
 
-    history: list[dict[str, float]]
+    history: list[Row]
     best_epoch: int
     seconds: float  # of training and evaluation, over all resumed parts
 
@@ -102,13 +104,15 @@ class _Run:
     ) -> None:
         if not len(train):
             raise ValueError("no training case: expected at least one user with two interactions")
+        if next(model.parameters(), None) is None:
+            raise ValueError(f"{type(model).__name__} is not trained by gradient descent: it has no parameter")
         self.model, self.train, self.config, self.path = model, train, config, path
         self.optimiser = torch.optim.Adam(model.parameters(), lr=config.lr, fused=True)
         self.g = torch.Generator().manual_seed(seed)
         n = min(config.valid_users or len(valid), len(valid))
         self.valid = valid[torch.randperm(len(valid), generator=self.g)[:n].sort().values]
         self.best: dict[str, Tensor] = {}
-        self.history: list[dict[str, float]] = []
+        self.history: list[Row] = []
         self.best_epoch, self.seconds = 0, 0.0
         shapes = {name: list(p.shape) for name, p in model.named_parameters()}
         self.key = {"fit": asdict(config), "seed": seed, "cases": [len(train), len(valid)], "parameters": shapes}
@@ -122,7 +126,7 @@ class _Run:
         waited = (self.epoch - self.best_epoch) // self.config.evaluate_every
         return self.epoch >= self.config.epochs or (self.best_epoch > 0 and waited >= self.config.patience)
 
-    def epoch_of_training(self) -> dict[str, float]:
+    def epoch_of_training(self) -> Row:
         """Train one epoch, evaluate where it is time, write the state; the row of the history."""
         start = time.perf_counter()
         row = {"epoch": self.epoch + 1, "loss": self._steps()}

@@ -70,11 +70,12 @@ class Transformer(Recommender):
     def __init__(self, config: TransformerConfig, generator: torch.Generator | None = None) -> None:
         super().__init__()
         self.config, self.n_items = config, config.n_items
-        self.item = nn.Embedding(config.n_items, config.d)
-        self.position = nn.Embedding(config.length, config.d)
-        self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
-        self.norm = nn.LayerNorm(config.d)
-        self.dropout = nn.Dropout(config.dropout)
+        with torch.random.fork_rng(devices=[]):  # torch's own first weights are drawn, and not used
+            self.item = nn.Embedding(config.n_items, config.d)
+            self.position = nn.Embedding(config.length, config.d)
+            self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
+            self.norm = nn.LayerNorm(config.d)
+            self.dropout = nn.Dropout(config.dropout)
         self._initialise(generator)
 
     @torch.no_grad()
@@ -102,7 +103,9 @@ class Transformer(Recommender):
         """Mean cross-entropy of every next item over the whole vocabulary; histories hold one item more than inputs."""
         history = _window(batch.history.to(self.item.weight.device), self.config.length + 1)
         states, targets = [], []
-        for rows in (history >= 0).sum(1).argsort().split(GROUP):  # alike in length: little padding to compute
+        for rows in (
+            (history >= 0).sum(1).argsort(stable=True).split(GROUP)
+        ):  # alike in length: little padding to compute
             group = _window(history[rows], self.config.length + 1)
             real = group[:, 1:] >= 0
             states.append(self._states(group[:, :-1])[real])

@@ -1,0 +1,57 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recsae_core.recommenders import cases
+
+from .worlds import interactions
+
+HISTORIES = st.lists(st.lists(st.integers(0, 9), min_size=1, max_size=9), min_size=1, max_size=6).filter(
+    lambda hs: any(len(h) >= 2 for h in hs)
+)
+
+
+def unpad(rows):
+    return [row[row >= 0].tolist() for row in rows]
+
+
+@given(histories=HISTORIES, length=st.integers(1, 6))
+def test_every_form_holds_the_right_items_of_the_right_users(histories, length):
+    inter = interactions(histories, 10)
+    users = [u for u, h in enumerate(histories) if len(h) >= 2]
+    train, read = cases.sequences(inter, length), cases.inputs(inter, length)
+    held = cases.leave_last_out(inter, length)
+    assert train.user.tolist() == read.user.tolist() == held.cases.user.tolist() == users
+    assert unpad(train.history) == [histories[u][-length - 1 :] for u in users]
+    assert unpad(read.history) == unpad(held.cases.history) == [histories[u][:-1][-length:] for u in users]
+    assert held.target.tolist() == [histories[u][-1] for u in users]
+    assert unpad(held.seen) == [histories[u][:-1] for u in users]
+    assert len(held) == len(users) and held[:1].target.tolist() == held.target[:1].tolist()
+
+
+def test_padding_is_on_the_right():
+    made = cases.from_lists([[1], [2, 3, 4]])
+    assert made.history.tolist() == [[1, -1, -1], [2, 3, 4]] and made.user.tolist() == [-1, -1]
+    assert made.length.tolist() == [1, 3]
+
+
+def test_worlds_without_a_pair_of_items_are_refused():
+    with pytest.raises(ValueError, match="no user among 2 has two interactions"):
+        cases.sequences(interactions([[1], [2]], 3), 5)
+    with pytest.raises(ValueError, match="length=0"):
+        cases.inputs(interactions([[1, 2]], 3), 0)
+
+
+@pytest.mark.data
+def test_positions_of_ml_1m(ml_1m_folder):
+    from recsae_core.data import sources, split
+
+    parts = split.seqrec(sources.load("ml-1m"))
+    assert int(cases.inputs(parts.test, 128).length.sum()) == 49_923
+    assert int(cases.inputs(parts.sae, 128).length.sum()) == 181_808
+    held = cases.leave_last_out(parts.test, 128)
+    assert len(held) == 604 and torch.equal(held.cases.history, cases.inputs(parts.test, 128).history)
+    assert int((held.seen >= 0).sum()) == len(parts.test) - 604
+    assert np.unique(held.target).size > 200
