@@ -46,7 +46,7 @@ def members(archive: Path, folder: str, names: Sequence[str], remedy: str) -> di
         with zipfile.ZipFile(archive) as opened:
             for info in opened.infolist():
                 path = PurePosixPath(info.filename.replace("\\", "/"))
-                leads_out = path.is_absolute() or ".." in path.parts or ":" in path.parts[0]
+                leads_out = path.is_absolute() or ".." in path.parts or ":" in "".join(path.parts[:1])
                 if leads_out or stat.S_ISLNK(info.external_attr >> 16):
                     raise ValueError(f"{archive}: member {info.filename!r} leads out of the archive; {remedy}")
             there = set(opened.namelist())

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
-from typing import Literal, NoReturn
+from typing import NoReturn
 
 import numpy as np
 import pandas as pd
@@ -27,7 +27,7 @@ def movielens_dat(files: Mapping[str, Raw]) -> Interactions:
     movies = files["movies.dat"]
     if not movies.content.isascii() and _is_utf8(movies.content):
         movies.fail("the text is UTF-8: expected latin-1, as in the official file")
-    catalogue = _catalogue(movies, _movies(movies, dat_rows(movies, ("id", "title", "genres"))))
+    catalogue = _movies(movies, dat_rows(movies, ("id", "title", "genres")))
     ratings = read_dat(files["ratings.dat"], ("user", "item", "rating", "time"))
     return _assemble(ratings, catalogue, repeats=False)
 
@@ -44,7 +44,7 @@ def movielens_csv(files: Mapping[str, Raw]) -> Interactions:
     kinds = {"userId": "int64", "movieId": "int64", "rating": "float64", "timestamp": "int64"}
     ratings = read_csv(files["ratings.csv"], kinds, ",", "utf-8")
     ratings.frame.columns = ["user", "item", "rating", "time"]
-    return _assemble(ratings, _catalogue(movies, _movies(movies, rows)), repeats=False)
+    return _assemble(ratings, _movies(movies, rows), repeats=False)
 
 
 def anybody(
@@ -55,8 +55,8 @@ def anybody(
     sep: str = ",",
     encoding: str = "utf-8-sig",
     attribute_sep: str = "|",
-    duplicates: Literal["error", "drop", "keep"] = "error",
-    unlabelled: Literal["error", "keep"] = "error",
+    duplicates: str = "error",
+    unlabelled: str = "error",
 ) -> Interactions:
     """Anybody's data: a table of interactions and, if there is one, a table of items, each with a header line.
 
@@ -77,6 +77,8 @@ def anybody(
     ):
         if value not in choices:
             raise ValueError(f"{option}: {value!r}, expected one of {', '.join(choices)}")
+    if len(sep) != 1:
+        raise ValueError(f"sep={sep!r}: expected one character")
     called = {name: name for name in known} | dict(columns or {})
 
     there = header(interactions, sep, encoding)
@@ -158,13 +160,17 @@ def _catalogue(raw: Raw, rows: Iterable[Item], keep: str | None = None) -> Catal
     return table, attributes.reshape(len(order), len(names)), names
 
 
-def _movies(raw: Raw, rows: Iterator[Row]) -> Iterator[Item]:
-    for line, (number, title, genres) in rows:
-        if not number.isascii() or not number.isdigit():
-            raw.fail(f"id {number!r} is not a whole number", line)
-        year = YEAR.search(title)
-        record = {"id": int(number), "title": title, "year": int(year[1]) if year else pd.NA}
-        yield line, record, None if genres == NO_GENRES else set(genres.split("|")) - {""}
+def _movies(raw: Raw, rows: Iterator[Row]) -> Catalogue:
+    def items() -> Iterator[Item]:
+        for line, (number, title, genres) in rows:
+            if not re.fullmatch(r"[0-9]{1,18}", number):
+                raw.fail(f"id {number!r} is not a whole number", line)
+            year = YEAR.search(title)
+            record = {"id": int(number), "title": title, "year": int(year[1]) if year else None}
+            yield line, record, None if genres == NO_GENRES else set(genres.split("|")) - {""}
+
+    table, attributes, names = _catalogue(raw, items())
+    return table.astype({"year": "Int64"}), attributes, names
 
 
 def _described(

@@ -3,9 +3,10 @@
 import hashlib
 import os
 import warnings
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
 from functools import cache
+from inspect import signature
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
@@ -43,7 +44,7 @@ def registry() -> Mapping[str, Source]:
 
 
 def load(name: str, **options: Any) -> Interactions:
-    """The dataset ``name``; "planted" takes the fields of ``World``, "csv" the paths and options of ``csv``.
+    """The dataset ``name``; "planted" takes the fields of ``planted.World``, "csv" the arguments of ``csv``.
 
     ``provenance`` holds the source's name and, for each file, the md5 found, the official one, and whether they
     agree. A file that differs is used with a warning.
@@ -57,11 +58,14 @@ def load(name: str, **options: Any) -> Interactions:
     if source.parser == "planted":
         from recsae_core.data import planted
 
+        _refuse(name, options, [field.name for field in fields(planted.World)])
         return planted.generate(planted.World(**options))[0]
     if source.parser == "csv":
+        _refuse(name, options, [*signature(parsers.anybody).parameters])
+        if "interactions" not in options:
+            raise ValueError("source 'csv': expected interactions=PATH, and items=PATH if there is a table of items")
         return csv(**options)
-    if options:
-        raise ValueError(f"source {name!r} takes no options: got {', '.join(options)}")
+    _refuse(name, options, ())
     files, vouched = find(source)
     read = getattr(parsers, source.parser)
     return replace(read(files), provenance=_provenance(name, source, files, vouched))
@@ -96,6 +100,11 @@ def find(source: Source) -> tuple[dict[str, Raw], bool]:
             return files, sha256_of(archive) == source.sha256
     archive = fetch(source.url, source.sha256, paths.cache() / "data")
     return members(archive, inner, list(source.files), "delete it and load again"), True
+
+
+def _refuse(name: str, options: Mapping[str, Any], known: Sequence[str]) -> None:
+    if unknown := [option for option in options if option not in known]:
+        raise ValueError(f"source {name!r} has no option {', '.join(unknown)}: expected {', '.join(known) or 'none'}")
 
 
 def _data_folder() -> Path | None:

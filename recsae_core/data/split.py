@@ -36,12 +36,13 @@ def seqrec(inter: Interactions, *, test_share: float = 0.1, train_share: float =
             raise ValueError(f"{name}={share}: expected a number between 0 and 1, both excluded")
     if inter.time is None:
         raise ValueError("the interactions have no timestamps: expected a source with a time column, to cut by time")
-    if inter.n_users < 3:
-        raise ValueError(f"{inter.n_users} users: expected at least 3, one for each of train, sae and test")
+    users = np.unique(inter.user)
+    if len(users) < 3:
+        raise ValueError(f"{len(users)} users: expected at least 3, one for each of train, sae and test")
 
     first = np.full(inter.n_users, np.iinfo(np.int64).max)
     np.minimum.at(first, inter.user, inter.time)
-    begin = np.sort(first[np.unique(inter.user)])
+    begin = np.sort(first[users])
     newest = math.ceil(round(test_share * len(begin), 9))  # rounded, so that .1 * 30 asks for 3 users and not 4
     cut = int(begin[len(begin) - newest])
 
@@ -55,7 +56,7 @@ def seqrec(inter: Interactions, *, test_share: float = 0.1, train_share: float =
 
     for name, part in (("train", train), ("sae", sae), ("test", test)):
         if not part.any():
-            why = f"{len(rest)} of {inter.n_users} users have two events before the cut at {cut}"
+            why = f"{len(rest)} of {len(users)} users have two events before the cut at {cut}"
             raise ValueError(f"the split leaves {name} empty ({why}): expected more users, or other shares than these")
     vocabulary = np.unique(inter.item[before])
     parts = (inter.rows(part).with_items(vocabulary) for part in (train, sae, test))

@@ -3,6 +3,7 @@
 import codecs
 import csv
 import io
+import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,16 +30,16 @@ class Raw:
         place = self.where if line is None else f"{self.where}, line {line}"
         raise ValueError(f"{place}: {what}; {self.remedy}")
 
+    def check(self, encoding: str) -> None:
+        """``ValueError`` where the file is empty, or plainly not text in this encoding."""
+        if not self.content or self.content.isspace():
+            self.fail("the file is empty")
+        if not _is_wide(encoding) and (at := self.content.find(b"\0")) >= 0:
+            self.fail(f"a zero byte, so this is not {encoding} text", self._line_at(at))
+
     def text(self, encoding: str) -> str:
         """The content decoded; ``ValueError`` where it is empty or not text in this encoding."""
-        try:
-            wide = codecs.lookup(encoding).name.startswith(("utf-16", "utf-32"))
-        except LookupError:
-            raise ValueError(f"encoding={encoding!r}: unknown, expected for example 'utf-8' or 'latin-1'") from None
-        if not self.content.strip():
-            self.fail("the file is empty")
-        if not wide and (at := self.content.find(b"\0")) >= 0:
-            self.fail(f"a zero byte, so this is not {encoding} text", self._line_at(at))
+        self.check(encoding)
         try:
             return self.content.decode(encoding)
         except UnicodeDecodeError as error:
@@ -90,6 +91,8 @@ def read_dat(raw: Raw, names: Sequence[str]) -> Table:
         frame = pd.read_csv(io.BytesIO(raw.content), sep=":", header=None, dtype=dict.fromkeys(whole, "int64"))
         if list(frame.columns) != list(range(2 * len(names) - 1)) or frame[empty].notna().any(axis=None):
             raise ValueError("wrong column count")
+        if raw.content.translate(None, b"0123456789:- \r\n"):  # pandas takes 1e1 and 1.0 for whole numbers
+            raise ValueError("not only digits")
     except (ValueError, OverflowError) as error:
         find_fault(raw, rows(), dict.fromkeys(names, "int64"), names, error)
     return Table(raw, frame[whole].set_axis(list(names), axis=1), rows)
@@ -97,7 +100,10 @@ def read_dat(raw: Raw, names: Sequence[str]) -> Table:
 
 def csv_rows(raw: Raw, sep: str, encoding: str) -> Iterator[Row]:
     """The rows of a table, the header first, quoted fields as in RFC 4180; blank lines are passed over."""
-    reader = csv.reader(io.StringIO(raw.text(encoding), newline=""), delimiter=sep, strict=True)
+    raw.check(encoding)
+    reader = csv.reader(
+        io.TextIOWrapper(io.BytesIO(raw.content), encoding=encoding, newline=""), delimiter=sep, strict=True
+    )
     width, begin = None, 1
     try:
         for fields in reader:
@@ -110,20 +116,23 @@ def csv_rows(raw: Raw, sep: str, encoding: str) -> Iterator[Row]:
             yield line, fields
     except csv.Error as error:
         raw.fail(f"not a table separated by {sep!r} ({error})", begin)
+    except UnicodeDecodeError:
+        raw.text(encoding)  # raises with the line, which the decoder of a stream does not know
+        raise
 
 
 def header(raw: Raw, sep: str, encoding: str, needed: Sequence[str] = ()) -> list[str]:
     """The names of a table's columns; ``ValueError`` where one is needed that is not there, or is there twice."""
-    line, names = next(csv_rows(raw, sep, encoding))
+    line, names = next(csv_rows(raw, sep, encoding), (1, []))
     for name in needed:
         if names.count(name) != 1:
             found = "twice" if name in names else "missing"
-            raw.fail(f"column {name!r} is {found}: the header has {', '.join(names)}", line)
+            raw.fail(f"column {name!r} is {found}, the header has: {', '.join(names)}", line)
     return names
 
 
 def read_csv(raw: Raw, kinds: Mapping[str, str], sep: str, encoding: str) -> Table:
-    """The columns ``kinds`` (name -> "int64", "float64" or "str") of a table; no field may be empty."""
+    """The columns ``kinds`` (name -> "int64", "float64" or "str") of a table; no field of them may be empty."""
     names = header(raw, sep, encoding, list(kinds))
 
     def rows() -> Iterator[Row]:
@@ -132,18 +141,26 @@ def read_csv(raw: Raw, kinds: Mapping[str, str], sep: str, encoding: str) -> Tab
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)  # pandas only warns of a first row that is too long
-            frame = pd.read_csv(
-                io.BytesIO(raw.content), sep=sep, encoding=encoding, dtype=dict(kinds), keep_default_na=False,
-                index_col=False,
-            )[list(kinds)]  # fmt: skip
-        for name in kinds:
-            if kinds[name] == "str" and (frame[name].isna() | (frame[name] == "")).any():
+            options = {"dtype": dict(kinds), "keep_default_na": False, "index_col": False}
+            frame = pd.read_csv(io.BytesIO(raw.content), sep=sep, encoding=encoding, **options)[list(kinds)]
+        for name, kind in kinds.items():
+            column = frame[name]
+            if kind == "str" and (column.isna() | (column == "")).any():
                 raise ValueError(f"{name} is empty")
-            if kinds[name] == "float64" and not np.isfinite(frame[name]).all():
+            if kind == "float64" and not np.isfinite(column).all():
                 raise ValueError(f"{name} is not finite")
+        if _may_be_ragged(raw, len(names), len(frame), sep, encoding):
+            raise ValueError("wrong column count")
     except (ValueError, OverflowError, pd.errors.ParserWarning) as error:
         find_fault(raw, rows(), kinds, names, error)
     return Table(raw, frame, rows)
+
+
+def _may_be_ragged(raw: Raw, width: int, rows: int, sep: str, encoding: str) -> bool:
+    """pandas fills up a row that is too short: count the separators, or (quoted ones do not count) read slowly."""
+    if _is_wide(encoding) or b'"' in raw.content:
+        return sum(1 for _ in csv_rows(raw, sep, encoding)) != rows + 1
+    return raw.content.count(sep.encode(encoding.removesuffix("-sig"))) != (rows + 1) * (width - 1)
 
 
 def find_fault(
@@ -161,10 +178,20 @@ def find_fault(
 def _is(field: str, kind: str) -> bool:
     if kind == "str":
         return field != ""
+    if kind == "int64":
+        return re.fullmatch(r"\s*[+-]?[0-9]+\s*", field) is not None and abs(int(field)) < 2**63
     try:
-        return np.isfinite(float(field)) if kind == "float64" else abs(int(field)) < 2**63
+        return "_" not in field and bool(np.isfinite(float(field)))
     except ValueError:
         return False
+
+
+def _is_wide(encoding: str) -> bool:
+    """Does the encoding write zero bytes into plain text? ``ValueError`` for one that Python does not know."""
+    try:
+        return codecs.lookup(encoding).name.startswith(("utf-16", "utf-32"))
+    except LookupError:
+        raise ValueError(f"encoding={encoding!r}: unknown, expected for example 'utf-8' or 'latin-1'") from None
 
 
 def _fields(count: int) -> str:
