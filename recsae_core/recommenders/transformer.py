@@ -64,7 +64,8 @@ class Transformer(Recommender):
 
     Sites: ``block0`` .. the residual stream after each block, ``final`` the output of the last LayerNorm; one row
     a real position. Histories must be right-padded, not empty and within ``0..n_items - 1`` (else ``ValueError``);
-    of a history longer than ``config.length`` the last ``config.length`` items are read.
+    of a history longer than ``config.length`` the last ``config.length`` items are read. ``generator`` draws the
+    initial weights; where there is none, they are those of seed 0.
     """
 
     def __init__(self, config: TransformerConfig, generator: torch.Generator | None = None) -> None:
@@ -76,10 +77,10 @@ class Transformer(Recommender):
             self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
             self.norm = nn.LayerNorm(config.d)
             self.dropout = nn.Dropout(config.dropout)
-        self._initialise(generator)
+        self._initialise(generator or torch.Generator().manual_seed(0))
 
     @torch.no_grad()
-    def _initialise(self, generator: torch.Generator | None) -> None:
+    def _initialise(self, generator: torch.Generator) -> None:
         for name, p in self.named_parameters():
             if p.ndim == 2:  # as in GPT-2, what writes to the residual stream starts smaller the more layers write
                 scale = (2 * self.config.layers) ** -0.5 if name.endswith("_out.weight") else 1.0

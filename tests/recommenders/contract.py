@@ -75,7 +75,9 @@ class RecommenderContract:
 
     def test_saved_and_loaded_it_scores_bit_equal(self, model, cases, tmp_path):
         recommenders.save(model, tmp_path / "model")
+        state = torch.get_rng_state()
         loaded = recommenders.load(tmp_path / "model")
+        assert torch.equal(torch.get_rng_state(), state), "loading must not draw from the global generator"
         assert type(loaded) is type(model) and loaded.config == model.config and not loaded.training
         assert torch.equal(loaded(cases), model(cases))
 
