@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, PercentFormatter
 
 from recsae_core.figures import style
-from recsae_core.figures.style import Figure
+from recsae_core.figures.style import Figure, Real
 
 PRESENT, ABSENT = style.BLUE, style.ORANGE
 BINS = 40
@@ -129,17 +129,17 @@ def fire_rate_histogram(rates: Mapping[str, object]) -> Figure:
 
 
 @style.styled
-def l0_histogram(counts: Mapping[str, object]) -> Figure:
+def l0_histogram(counts: Mapping[str, object], *, width: Real | None = None) -> Figure:
     """How many latents fire at once, as shares of rows, for one or more dictionaries or thresholds.
 
-    Read: the place of the heap against the width of the vector; the legend gives each mean.
+    ``width`` marks the width of the vector. Read: where the heap lies beside that mark; the legend gives each mean.
     """
     found = {name: style.numbers(count, f"counts of {name}") for name, count in counts.items()}
     if any(count.min() < 0 for count in found.values()):
         raise ValueError("counts: expected numbers of latents, none negative")
     figure, grid = style.canvas(2.9)
     ax = grid[0, 0]
-    top = max(count.max() for count in found.values())
+    top = max([count.max() for count in found.values()] + ([] if width is None else [width]))
     step = max(1, int(np.ceil((top + 1) / 80)))
     edges = np.arange(0, top + step + 1, step) - 0.5
     for i, (name, count) in enumerate(found.items()):
@@ -147,6 +147,8 @@ def l0_histogram(counts: Mapping[str, object]) -> Figure:
         color = style.PALETTE[i % len(style.PALETTE)]
         ax.stairs(share, edges, fill=True, color=color, alpha=0.35)
         ax.stairs(share, edges, color=color, linewidth=1.4, label=f"{name}, mean {count.mean():.1f}")
+    if width is not None:
+        style.upright(ax, width, f"width {width}")
     ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=None))
     ax.set(xlabel="Latents that fire at a position", ylabel="Share of positions", xlim=(edges[0], edges[-1]))
     style.grid(ax, "y")

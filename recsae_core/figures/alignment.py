@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from recsae_core.figures import marks
-from recsae_core.figures.style import Figure
+from recsae_core.figures.style import Figure, Real
 
 
 def genre_heatmap(
@@ -49,7 +49,7 @@ def mean_bars(
     *,
     low: object = None,
     high: object = None,
-    references: Mapping[str, float] | None = None,
+    references: Mapping[str, Real] | None = None,
     xlabel: str = "Mean over genres of the largest correlation (Pearson r)",
     title: str = "",
 ) -> Figure:
@@ -68,7 +68,7 @@ def quality_bars(
     *,
     low: object = None,
     high: object = None,
-    references: Mapping[str, float] | None = None,
+    references: Mapping[str, Real] | None = None,
     metric: str = "NDCG@10",
     title: str = "",
 ) -> Figure:

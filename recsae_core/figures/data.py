@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from recsae_core.figures import marks, style
-from recsae_core.figures.style import Figure
+from recsae_core.figures.style import Figure, Real
 
 BINS = 36
 THOUSANDS = FuncFormatter(lambda value, _: f"{value:,.0f}")
@@ -48,7 +48,7 @@ def attribute_counts(counts: object, names: Sequence[str], *, xlabel: str = "Ite
 
 
 @style.styled
-def history_lengths(lengths: object, *, mark: int | None = None, unit: str = "Users") -> Figure:
+def history_lengths(lengths: object, *, mark: Real | None = None, unit: str = "Users") -> Figure:
     """How many users have how long a history, on a logarithmic axis; ``mark`` is the length that a model reads.
 
     Read: the share right of the mark, whose oldest items the model never sees.
@@ -65,9 +65,7 @@ def history_lengths(lengths: object, *, mark: int | None = None, unit: str = "Us
     ax.xaxis.set_major_formatter(THOUSANDS)
     ax.xaxis.set_minor_formatter(NullFormatter())
     if mark is not None:
-        ax.axvline(mark, color=style.ORANGE, linewidth=1.5, linestyle=(0, (4, 2)))
-        text = f" {mark}: {(length > mark).mean():.0%} are longer"
-        ax.text(mark, 1.02, text, transform=ax.get_xaxis_transform(), color="#9a4c0c", fontsize=8.5, ha="center")
+        style.upright(ax, mark, f"{mark}: {(length > mark).mean():.0%} are longer")
     ax.set(xlabel="Items in a history", ylabel=unit)
     style.grid(ax, "y")
     return figure

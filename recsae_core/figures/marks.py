@@ -8,12 +8,12 @@ from matplotlib.colors import Normalize
 from matplotlib.patches import Rectangle
 
 from recsae_core.figures import style
-from recsae_core.figures.style import Figure
+from recsae_core.figures.style import Figure, Real
 
 QUIET_BELOW = 0.1  # a cell of a heatmap smaller than this keeps its colour and loses its number
 
 
-def short(value: float) -> str:
+def short(value: Real) -> str:
     """Two digits without the leading zero: .56, -.08, 1.0."""
     text = f"{value:.2f}"
     return "1.0" if text == "1.00" else text.replace("0.", ".", 1) if abs(value) < 1 else text
@@ -128,7 +128,7 @@ def bars(
     *,
     low: object = None,
     high: object = None,
-    marks: Mapping[str, float] | None = None,
+    marks: Mapping[str, Real] | None = None,
     xlabel: str,
     ylabel: str = "",
     title: str = "",
@@ -155,7 +155,7 @@ def bars(
         ax.text(end + 0.012 * reach, y, format(number, digits), va="center", fontsize=8.5)
     for name, x in (marks or {}).items():
         ax.axvline(x, color=style.ORANGE, linewidth=1.3, linestyle=(0, (4, 2)), zorder=0.5)
-        ax.text(x, -0.62, str(name), color="#9a4c0c", fontsize=8.5, ha="center", va="bottom")
+        ax.text(x, -0.62, str(name), color=style.RUST, fontsize=8.5, ha="center", va="bottom")
     ax.set_yticks(where, text)
     lowest = min(0, (value - error[0]).min() if error is not None else value.min())
     ax.set(xlabel=xlabel, ylabel=ylabel, ylim=(len(value) - 0.5, -0.6), xlim=(lowest * 1.05, reach * 1.12))

@@ -6,10 +6,12 @@ from functools import wraps
 from typing import ParamSpec
 
 import numpy as np
-from matplotlib import axes, rc_context
+from matplotlib import axes
 from matplotlib.figure import Figure as _Figure
+from matplotlib.style import context as look
 
 P = ParamSpec("P")
+Real = float | int | np.number
 
 DPI = 120
 WIDTH = 7.0  # inches
@@ -17,6 +19,7 @@ INK, QUIET, RULE = "#20262b", "#5a646c", "#d5dade"
 # Okabe and Ito's palette, darkened where it is too pale on white; the SAE is always the blue one
 BLUE, ORANGE, GREEN, PURPLE = "#0a68a8", "#d1711f", "#0b8a66", "#a85088"
 SKY, BROWN, GREY = "#4fa3d6", "#8a6d1d", "#7d868d"
+RUST = "#9a4c0c"  # the orange, dark enough for text
 PALETTE = (BLUE, ORANGE, GREEN, PURPLE, SKY, BROWN, GREY)
 MARKERS = ("o", "s", "D", "^", "v", "P", "X")
 DIVERGING = "RdBu_r"
@@ -57,7 +60,7 @@ class Figure(_Figure):
 
     def _repr_png_(self) -> bytes:
         buffer = io.BytesIO()
-        with rc_context(RC):
+        with look(["default", RC]):
             self.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
         return buffer.getvalue()
 
@@ -105,12 +108,18 @@ def grid(ax: axes.Axes, axis: str) -> None:
     ax.tick_params(length=0, axis="both")
 
 
+def upright(ax: axes.Axes, x: Real, text: str) -> None:
+    """A dashed line at ``x`` with its name above the panel."""
+    ax.axvline(x, color=ORANGE, linewidth=1.4, linestyle=(0, (4, 2)))
+    ax.text(x, 1.02, text, transform=ax.get_xaxis_transform(), color=RUST, fontsize=8.5, ha="center")
+
+
 def styled(function: Callable[P, Figure]) -> Callable[P, Figure]:
     """The function drawing in this style, whatever the reader's own settings are, and leaving those alone."""
 
     @wraps(function)
     def draw(*args: P.args, **kwargs: P.kwargs) -> Figure:
-        with rc_context(RC):
+        with look(["default", RC]):
             return function(*args, **kwargs)
 
     return draw

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator
 
 from recsae_core.figures import style
-from recsae_core.figures.style import Figure
+from recsae_core.figures.style import Figure, Real
 
 
 @style.styled
@@ -15,7 +15,7 @@ def training_curves(
     *,
     x: object = None,
     xlabel: str = "Epoch",
-    best: float | None = None,
+    best: Real | None = None,
     log: bool = False,
 ) -> Figure:
     """Curves over training, one panel a quantity and one line a run: ``{"Loss": {"seed 0": values}}``.

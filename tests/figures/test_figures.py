@@ -1,0 +1,258 @@
+"""Every figure: what it draws, what it refuses, and that its labels can be read."""
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import LineCollection, PathCollection
+from matplotlib.figure import Figure
+
+from recsae_core.figures import activations, alignment, data, marks, style, training
+
+GENRES = [
+    "Action",
+    "Adventure",
+    "Animation",
+    "Children's",
+    "Comedy",
+    "Crime",
+    "Documentary",
+    "Drama",
+    "Fantasy",
+    "Film-Noir",
+    "Horror",
+    "Musical",
+    "Mystery",
+    "Romance",
+    "Sci-Fi",
+    "Thriller",
+    "War",
+    "Western",
+]
+NAMES = ["SAE", "neurons", "random ReLU dictionary", "data rows", "item embeddings", "PCA", "untrained SAE", "probe"]
+RNG = np.random.default_rng(0)
+
+
+def table(rows: int, columns: int = 18) -> np.ndarray:
+    return np.random.default_rng(rows * 100 + columns).uniform(0.05, 0.9, (rows, columns))
+
+
+def fired(n: int, panels: int) -> tuple[np.ndarray, np.ndarray]:
+    g = np.random.default_rng(n + panels)
+    has = g.random((n, panels)) < 0.2
+    return np.where(has, g.gamma(4, 0.1, (n, panels)), np.maximum(g.normal(-0.1, 0.1, (n, panels)), 0)), has
+
+
+FIGURES = {
+    "genre_heatmap": lambda: alignment.genre_heatmap(
+        table(18) * 2 - 1, [f"{g} (latent {i * 27})" for i, g in enumerate(GENRES)], GENRES, own=range(18)
+    ),
+    "genre_heatmap of one": lambda: alignment.genre_heatmap([[0.5]], ["a"], ["Drama"]),
+    "genre_heatmap of zeros": lambda: alignment.genre_heatmap(np.zeros((3, 3)), GENRES[:3], GENRES[:3]),
+    "compare_bars": lambda: alignment.compare_bars(table(8), GENRES, NAMES, low=table(8) - 0.05, high=table(8) + 0.05),
+    "compare_bars of one": lambda: alignment.compare_bars([[0.5], [0.1]], ["Drama"], ["SAE", "neurons"]),
+    "mean_bars": lambda: alignment.mean_bars(
+        table(8)[:, 0], NAMES, low=table(8)[:, 0] - 0.1, high=table(8)[:, 0] + 0.1, references={"authors": 0.66}
+    ),
+    "mean_bars of zeros": lambda: alignment.mean_bars([0.0, 0.0], NAMES[:2]),
+    "quality_bars": lambda: alignment.quality_bars([0.14, 0.07], ["transformer", "item-knn"]),
+    "planted_recovery": lambda: alignment.planted_recovery(table(3, 12), GENRES[:12], NAMES[:3]),
+    "cosine_heatmap": lambda: alignment.cosine_heatmap(table(6, 12), [f"latent {i}" for i in range(6)], GENRES[:12]),
+    "activation_histogram": lambda: activations.activation_histogram(*fired(500, 6), GENRES[:6]),
+    "activation_histogram of one": lambda: activations.activation_histogram(*fired(500, 1), GENRES[:1]),
+    "activation_histogram of silence": lambda: activations.activation_histogram(
+        np.zeros((9, 1)), np.zeros((9, 1), bool), GENRES[:1]
+    ),
+    "ecdf": lambda: activations.ecdf(*fired(500, 6), GENRES[:6]),
+    "ecdf of zeros": lambda: activations.ecdf(np.zeros((9, 2)), np.ones((9, 2), bool), GENRES[:2]),
+    "fire_rate_histogram": lambda: activations.fire_rate_histogram({"SAE": table(1, 400)[0], "dead": np.zeros(5)}),
+    "l0_histogram": lambda: activations.l0_histogram({"above 0": RNG.poisson(90, 500), ".5": np.zeros(500)}, width=64),
+    "popularity_curve": lambda: data.popularity_curve({"ml-1m": RNG.zipf(1.8, 500), "planted": [5, 1, 0, 0]}),
+    "attribute_counts": lambda: data.attribute_counts(np.arange(18) ** 2, GENRES),
+    "history_lengths": lambda: data.history_lengths(RNG.integers(2, 900, 300), mark=128),
+    "history_lengths of one": lambda: data.history_lengths([7]),
+    "training_curves": lambda: training.training_curves(
+        {"Loss": {"seed 0": [3, 2, 1.5], "seed 1": [3, 2]}, "NDCG@10": {"seed 0": [0.1, 0.12, 0.13]}}, best=2
+    ),
+    "training_curves of one": lambda: training.training_curves({"Loss": {"seed 0": [3.0]}}),
+}
+
+
+@pytest.fixture(params=FIGURES, scope="module")
+def figure(request) -> Figure:
+    drawn = FIGURES[request.param]()
+    FigureCanvasAgg(drawn).draw()
+    return drawn
+
+
+def test_both_directions_of_a_figure_are_labelled(figure):
+    panels = [ax for ax in figure.axes if ax.get_visible() and ax.get_label() != "<colorbar>"]
+    assert panels
+    assert all(ax.get_xlabel() for ax in panels)
+    named = [ax.get_ylabel() or [t.get_text() for t in ax.get_yticklabels() if t.get_text()] for ax in panels]
+    assert all(named)
+
+
+def seen(axis) -> list:
+    """The tick labels inside the axis' limits: matplotlib keeps others that it does not draw."""
+    low, high = sorted(axis.get_view_interval())
+    slack = 1e-6 * (high - low)
+    return [tick.label1 for tick in axis.get_major_ticks() if low - slack <= tick.get_loc() <= high + slack]
+
+
+def overlap(texts, renderer, slack: float = 0.5) -> list[tuple[str, str]]:
+    boxes = [(t.get_text(), t.get_window_extent(renderer)) for t in texts if t.get_visible() and t.get_text().strip()]
+    found = []
+    for i, (one, a) in enumerate(boxes):
+        for other, b in boxes[i + 1 :]:
+            across = min(a.x1, b.x1) - max(a.x0, b.x0)
+            along = min(a.y1, b.y1) - max(a.y0, b.y0)
+            if across > slack and along > slack:
+                found.append((one, other))
+    return found
+
+
+def test_labels_do_not_run_into_each_other_or_out_of_the_figure(figure):
+    renderer = figure.canvas.get_renderer()
+    for ax in figure.axes:
+        if not ax.get_visible():
+            continue
+        ticks = {axis: seen(axis) for axis in (ax.xaxis, ax.yaxis)}
+        for labels in (
+            *ticks.values(),
+            ax.texts,
+            [*ticks[ax.xaxis], ax.xaxis.label],
+            [*ticks[ax.yaxis], ax.yaxis.label],
+        ):
+            assert overlap(labels, renderer) == []
+        for text in [*ticks[ax.xaxis], *ticks[ax.yaxis], ax.xaxis.label, ax.yaxis.label, ax.title, ax._left_title]:
+            box = text.get_window_extent(renderer)
+            if text.get_text().strip() and text.get_visible():
+                assert box.x0 >= -2 and box.y0 >= -2, text
+                assert box.x1 <= figure.bbox.x1 + 2 and box.y1 <= figure.bbox.y1 + 2, text
+
+
+def test_text_is_large_enough_for_a_column_of_700_pixels(figure):
+    shown = [t for ax in figure.axes for t in [*ax.get_xticklabels(), *ax.get_yticklabels(), ax.xaxis.label]]
+    assert min(t.get_fontsize() for t in shown) >= 8.5
+    assert figure.get_figwidth() <= style.WIDTH
+
+
+def test_a_figure_leaves_the_readers_settings_and_pyplot_alone():
+    import matplotlib.pyplot as plt
+
+    before, open_figures = dict(mpl.rcParams), plt.get_fignums()
+    drawn = FIGURES["genre_heatmap"]()
+    drawn._repr_png_()
+    assert dict(mpl.rcParams) == before
+    assert plt.get_fignums() == open_figures
+
+
+def test_a_readers_settings_do_not_change_a_figure_and_equal_numbers_give_equal_bytes():
+    first = FIGURES["mean_bars"]()._repr_png_()
+    with mpl.rc_context({"font.size": 30, "axes.facecolor": "black"}):
+        assert FIGURES["mean_bars"]()._repr_png_() == first
+    assert first[:8] == b"\x89PNG\r\n\x1a\n"
+    assert b"Software" not in first
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda v: alignment.genre_heatmap([[0.1, v]], ["a"], ["b", "c"]),
+        lambda v: alignment.compare_bars([[0.1, v]], ["a", "b"], ["SAE"]),
+        lambda v: alignment.mean_bars([0.1, v], ["a", "b"]),
+        lambda v: alignment.mean_bars([0.1], ["a"], low=[v], high=[1.0]),
+        lambda v: alignment.quality_bars([v], ["a"]),
+        lambda v: alignment.planted_recovery([[v]], ["a"], ["b"]),
+        lambda v: alignment.cosine_heatmap([[v]], ["a"], ["b"]),
+        lambda v: activations.activation_histogram([[v]], np.ones((1, 1), bool), ["a"]),
+        lambda v: activations.ecdf([[v]], np.ones((1, 1), bool), ["a"]),
+        lambda v: activations.fire_rate_histogram({"a": [v]}),
+        lambda v: activations.l0_histogram({"a": [v]}),
+        lambda v: data.popularity_curve({"a": [v]}),
+        lambda v: data.attribute_counts([v], ["a"]),
+        lambda v: data.history_lengths([v]),
+        lambda v: training.training_curves({"Loss": {"a": [v]}}),
+    ],
+)
+def test_numbers_that_are_none_are_refused(draw, bad):
+    with pytest.raises(ValueError, match="NaN or infinite"):
+        draw(bad)
+
+
+@pytest.mark.parametrize(
+    ("draw", "message"),
+    [
+        (lambda: alignment.genre_heatmap([[0.1]], ["a", "b"], ["c"]), "row_labels has 2 names: expected 1"),
+        (lambda: alignment.genre_heatmap([0.1], ["a"], ["c"]), "expected 2 dimensions"),
+        (lambda: alignment.mean_bars([], []), "none empty"),
+        (lambda: alignment.mean_bars([0.5], ["a"], low=[0.6], high=[0.7]), "outside its interval"),
+        (lambda: alignment.mean_bars([0.5], ["a"], low=[0.4]), "both low and high"),
+        (lambda: alignment.compare_bars(np.zeros((15, 2)), "ab", list(map(str, range(15)))), "at most 14"),
+        (lambda: activations.ecdf([[0.1]], [[1]], ["a"]), "expected bool of shape"),
+        (lambda: activations.fire_rate_histogram({"a": [1.5]}), "shares from 0 to 1"),
+        (lambda: activations.l0_histogram({"a": [-1]}), "none negative"),
+        (lambda: data.history_lengths([0]), "at least 1"),
+        (lambda: training.training_curves({"Loss": {"a": [1, 2, 3]}}, x=[1, 2]), "has 3 values: expected at most 2"),
+        (lambda: training.training_curves({}), "panels is empty"),
+    ],
+)
+def test_what_cannot_be_drawn_is_named(draw, message):
+    with pytest.raises(ValueError, match=message):
+        draw()
+
+
+def test_the_heatmap_is_centred_on_zero_and_numbers_only_what_is_not_close_to_it():
+    drawn = alignment.genre_heatmap([[0.5, -0.09], [0.12, -0.3]], ["a", "b"], ["c", "d"])
+    image = drawn.axes[0].images[0]
+    assert image.norm.vmin == -image.norm.vmax == -0.5
+    assert [t.get_text() for t in drawn.axes[0].texts] == [".50", ".12", "-.30"]
+
+
+def test_dots_and_intervals_stand_where_the_numbers_are():
+    drawn = alignment.compare_bars([[0.5], [0.2]], ["a"], ["SAE", "neurons"], low=[[0.4], [0.1]], high=[[0.7], [0.3]])
+    points = [c for c in drawn.axes[0].collections if isinstance(c, PathCollection)]
+    lines = [c for c in drawn.axes[0].collections if isinstance(c, LineCollection)]
+    assert sorted(float(c.get_offsets()[0][0]) for c in points) == [0.2, 0.5]
+    spans = sorted(tuple(np.round(c.get_segments()[0][:, 0], 6)) for c in lines)
+    assert spans == [(0.1, 0.3), (0.4, 0.7)]
+
+
+def test_a_histogram_of_activations_counts_each_group_on_its_own():
+    z = np.array([[0.0], [1.0], [1.0], [0.0], [0.0], [0.0], [0.0], [1.0]])
+    has = np.array([[1], [1], [1], [0], [0], [0], [0], [0]], dtype=bool)
+    ax = activations.activation_histogram(z, has, ["a"]).axes[0]
+    present, _, absent, _ = ax.patches
+    assert present.get_data().values.sum() == pytest.approx(2 / 3)
+    assert absent.get_data().values.sum() == pytest.approx(1 / 5)
+    assert ax.texts[0].get_text().split("\n")[1:] == ["33% of present", "80% of absent"]
+
+
+def test_an_ecdf_starts_at_the_share_that_is_silent_and_ends_at_one():
+    z, has = fired(2000, 1)
+    present, absent = activations.ecdf(z, has, ["a"]).axes[0].lines
+    assert absent.get_ydata()[0] == pytest.approx((z[~has] == 0).mean())
+    assert absent.get_ydata()[-1] == 1
+    assert (np.diff(present.get_ydata()) >= 0).all()
+
+
+def test_dead_latents_are_counted_in_the_legend_not_in_the_bars():
+    drawn = activations.fire_rate_histogram({"SAE": [0, 0, 0.1, 1.0]})
+    (steps,) = drawn.axes[0].patches
+    assert steps.get_label() == "SAE (2 of 4 never)"
+    assert steps.get_data().values.sum() == 2
+
+
+def test_a_dollar_sign_in_a_title_is_a_dollar_sign():
+    drawn = data.attribute_counts([3, 1], ["$5 a day $", "b"])
+    drawn._repr_png_()
+    assert drawn.axes[0].get_yticklabels()[0].get_text() == r"\$5 a day \$"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.564, ".56"), (-0.08, "-.08"), (1.0, "1.0"), (-1.0, "-1.00"), (0, ".00")]
+)
+def test_short_numbers(value, text):
+    assert marks.short(value) == text
