@@ -1,0 +1,179 @@
+"""The sparse autoencoder: one class; what varies is a configuration."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from pydantic import ConfigDict, ValidationError
+from pydantic.dataclasses import dataclass
+from torch import Tensor, nn
+
+from recsae_core import storage
+from recsae_core.sae.base import Code, check_rows
+from recsae_core.sae.selected import weighted_rows
+from recsae_core.sae.sparsifiers import SPARSIFIERS
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=True))
+class SAEConfig:
+    """What an SAE is. Unknown keys and impossible values raise ``ValueError``."""
+
+    d: int  # width of the rows
+    m: int  # latents
+    sparsifier: str = "relu"  # a name of SPARSIFIERS
+    k: int | None = None  # active latents a row, for "topk"
+    tied: bool = False  # the encoder is the decoder
+    unit_norm: bool = True  # decoder rows have norm 1, kept so while training
+    standardize: Literal["none", "scalar", "per_dimension"] = "none"  # "scalar": one mean and std over all entries
+    init: Literal["linear", "decoder"] = "decoder"  # encoder: torch's default | the decoder, scaled to the rows
+    b_dec: Literal["zero", "mean"] = "mean"  # where the bias begins; "mean": of the training rows
+
+    def __post_init__(self) -> None:
+        for name in ("d", "m"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)}: expected at least 1")
+        if self.sparsifier not in SPARSIFIERS:
+            raise ValueError(f"sparsifier={self.sparsifier!r}: expected one of {', '.join(SPARSIFIERS)}")
+        if self.sparsifier == "topk" and not 1 <= (self.k or 0) <= self.m:
+            raise ValueError(f"k={self.k}: expected 1 <= k <= m={self.m}")
+        if self.sparsifier != "topk" and self.k is not None:
+            raise ValueError(f"k={self.k}: expected none with sparsifier={self.sparsifier!r}")
+
+
+class SAE(nn.Module):
+    """``z = sparsify(W_enc (u - b_dec) + b_enc)``, ``u_hat = z W_dec + b_dec``, ``u`` the standardised row.
+
+    ``encode`` and ``decode`` take and return rows in the units of the site. All that they need is in ``state_dict``.
+    """
+
+    def __init__(self, config: SAEConfig, generator: torch.Generator) -> None:
+        super().__init__()
+        self.config, self.d, self.m = config, config.d, config.m
+        bound = config.d**-0.5
+        direction = torch.randn(self.m, self.d, generator=generator)
+        self.W_dec = nn.Parameter(F.normalize(direction, dim=1))
+        self.b_dec, self.b_enc = nn.Parameter(torch.zeros(self.d)), nn.Parameter(torch.zeros(self.m))
+        if not config.tied:
+            linear = torch.empty(self.m, self.d).uniform_(-bound, bound, generator=generator)
+            self.W_enc = nn.Parameter(linear if config.init == "linear" else self.W_dec.detach().clone())
+        if config.init == "linear":
+            self.b_enc.data.uniform_(-bound, bound, generator=generator)
+        self.register_buffer("shift", torch.zeros(self.d))  # site units -> standardised: (x - shift) / scale
+        self.register_buffer("scale", torch.ones(self.d))
+        self.register_buffer("mean", torch.zeros(self.d))  # of the standardised training rows
+        self.register_buffer("variance", torch.ones(()))  # their mean squared distance from it, summed over d
+        self.register_buffer("prepared", torch.zeros((), dtype=torch.bool))
+
+    @property
+    def encoder(self) -> Float[Tensor, "m d"]:
+        """The encoder's weights: ``W_dec`` itself where the SAE is tied."""
+        return self.W_dec if self.config.tied else self.W_enc
+
+    @torch.no_grad()
+    def prepare(self, x: Float[Tensor, "n d"]) -> "SAE":
+        """Take from rows of the site what training begins with: standardisation, mean, variance, biases, scale.
+
+        ``fit`` calls it where nobody has. Statistics are in float64.
+        """
+        check_rows(x, self.d)
+        if len(x) < 2:
+            raise ValueError(f"x has {len(x)} rows: expected at least 2")
+        mean, std = _moments(x)
+        if self.config.standardize == "scalar":
+            whole = mean.mean()
+            std = (std.square().mean() + (mean - whole).square().mean()).sqrt().expand(self.d)
+            mean = whole.expand(self.d)
+        if self.config.standardize != "none":
+            self.shift.copy_(mean)
+            self.scale.copy_(torch.where(std > 1e-6 * std.max(), std, 1.0))  # a constant dimension stays as it is
+        u_mean, u_std = _moments(self.standardized(x[: len(x)]))
+        self.mean.copy_(u_mean)
+        self.variance.copy_(u_std.square().sum())
+        if not self.variance > 0:
+            raise ValueError("all rows are equal: expected rows that differ")
+        if self.config.b_dec == "mean":
+            self.b_dec.copy_(u_mean)
+        if self.config.init == "decoder" and not self.config.tied:
+            self._calibrate(self.standardized(x[:: max(1, len(x) // 2048)]))
+        self.prepared.fill_(True)
+        return self
+
+    def _calibrate(self, u: Tensor) -> None:
+        """Scale the encoder so that the first reconstructions have the length that fits best, not many times it."""
+        made = self.reconstruct(self.run(u)[1]) - self.b_dec
+        if (square := made.square().sum()) > 0:
+            self.encoder.mul_(((u - self.b_dec) * made).sum() / square)
+
+    def standardized(self, x: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
+        """Rows of the site in the units in which the SAE is trained; ``x`` is not changed."""
+        return x if self.config.standardize == "none" else (x - self.shift) / self.scale
+
+    def restored(self, u: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
+        """Standardised rows in the units of the site."""
+        return u if self.config.standardize == "none" else u * self.scale + self.shift
+
+    def run(self, u: Float[Tensor, "n d"]) -> tuple[Float[Tensor, "n m"], Code]:
+        """Pre-activations and code of standardised rows."""
+        return SPARSIFIERS[self.config.sparsifier](self, u - self.b_dec)
+
+    def reconstruct(self, z: Code, prefix: int | None = None) -> Float[Tensor, "n d"]:
+        """The standardised rows that a code stands for, from the first ``prefix`` latents where it is given."""
+        if z.m != self.m:
+            raise ValueError(f"the code has {z.m} latents: expected {self.m}")
+        if prefix is not None and not 0 <= prefix <= self.m:
+            raise ValueError(f"prefix={prefix}: expected 0 <= prefix <= m={self.m}")
+        if z.index is None:
+            return z.value[:, :prefix] @ self.W_dec[:prefix] + self.b_dec
+        value = z.value if prefix is None else z.value * (z.index < prefix)
+        return weighted_rows(value, z.index, self.W_dec) + self.b_dec
+
+    def encode(self, x: Float[Tensor, "n d"]) -> Code:
+        """The code of rows of the site; ``ValueError`` where they are not finite floats of width ``d``."""
+        check_rows(x, self.d)
+        return self.run(self.standardized(x))[1]
+
+    def decode(self, z: Code, prefix: int | None = None) -> Float[Tensor, "n d"]:
+        """The rows of the site that a code stands for, from the first ``prefix`` latents only where it is given."""
+        return self.restored(self.reconstruct(z, prefix))
+
+    def forward(self, x: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
+        """The reconstruction of rows of the site."""
+        return self.decode(self.encode(x))
+
+    def save(self, folder: Path) -> None:
+        """Write weights and configuration to ``folder``, which appears whole or not at all."""
+        storage.save(folder, self.state_dict(), {"kind": "sae", "config": asdict(self.config)})
+
+    @classmethod
+    def load(cls, folder: Path, device: str = "cpu") -> "SAE":
+        """The SAE that ``save`` wrote, in evaluation mode; ``ValueError`` says what is missing or wrong."""
+        tensors, stored = storage.load(folder, device)
+        if stored.get("kind") != "sae":
+            raise ValueError(f"{folder}: holds {stored.get('kind', 'something else')!r}: expected an SAE")
+        sae = cls(parse(SAEConfig, stored["config"], str(folder)), torch.Generator().manual_seed(0)).to(device)
+        try:
+            sae.load_state_dict(tensors)
+        except RuntimeError as error:
+            raise ValueError(f"{folder}: the weights do not fit the configuration ({error})") from error
+        return sae.eval()
+
+
+def parse(kind: type, values: Mapping[str, Any], where: str) -> Any:
+    """A configuration from a mapping; ``ValueError`` names ``where`` and every key that is wrong."""
+    try:
+        return kind(**values)
+    except ValidationError as error:
+        wrong = (".".join(map(str, e["loc"])) + ": " * bool(e["loc"]) + e["msg"] for e in error.errors())
+        raise ValueError(f"{where}: {'; '.join(wrong)}") from error
+
+
+def _moments(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of each dimension in float64, without a float64 copy of all rows."""
+    chunks = x.split(65536)
+    mean = sum(chunk.double().sum(0) for chunk in chunks) / len(x)
+    square = sum((chunk.double() - mean).square().sum(0) for chunk in chunks) / len(x)
+    return mean, square.sqrt()
