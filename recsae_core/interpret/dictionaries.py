@@ -3,6 +3,7 @@
 All are ``Dictionary``s and are made in one line from training rows, so that a notebook loops over builders.
 """
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from recsae_core.sae.base import Code, Dictionary, check_rows
 
-SAMPLE = 2**24  # entries of a code that are enough to place a threshold or to fit a decoder
+SAMPLE = 2**23  # entries of a code that are enough to place a threshold and to fit a decoder
 
 
 class Linear:
@@ -216,12 +217,13 @@ def _mean(x: Float[Tensor, "n d"]) -> Float[Tensor, "d"]:
 
 
 def _threshold(pre: Float[Tensor, "n m"], l0: float | int) -> float:
-    kept = max(1, round(l0 * len(pre)))
-    return float(pre.flatten().kthvalue(max(1, pre.numel() - kept)).values)
+    below = min(pre.numel() - round(l0 * len(pre)), pre.numel() - 1)
+    place = max(0, below - 1)
+    return float(np.partition(pre.flatten().numpy(), place)[place])
 
 
 def _sample(x: Float[Tensor, "n d"], m: int, generator: torch.Generator | None) -> Float[Tensor, "s d"]:
-    most = max(4096, SAMPLE // m)
+    most = max(8 * m, 4096, SAMPLE // m)
     if len(x) <= most:
         return x
     rows: Int[Tensor, "s"] = (

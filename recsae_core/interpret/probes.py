@@ -47,15 +47,16 @@ def held_out_probe(
     on the rows ``h`` of the other half. NaN where an attribute does not vary among the rows scored.
     """
     x_item, item = _checked(x_item, len(x), len(attributes)), _checked(item, len(h), len(attributes))
-    y = torch.from_numpy(attributes)[item].double()
+    label = torch.from_numpy(attributes)
     out = np.empty((len(halves), attributes.shape[1]))
     for s, half in enumerate(torch.from_numpy(halves)):
         fit, score = half[x_item], ~half[item]
-        z = probe(x[fit], x_item[fit], attributes).encode(h[score]).dense().double()
-        z, label = z - z.mean(0), y[score] - y[score].mean(0)
-        norm = (z.square().sum(0) * label.square().sum(0)).sqrt()
-        r = torch.where(norm > 0, (z * label).sum(0) / norm, 0.0)
-        out[s] = torch.where(label.square().sum(0) > 0, r, torch.nan).numpy()
+        slope, _ = least_squares(x[fit], label[x_item[fit]].to(x.dtype))
+        z, y = (h[score] @ slope).double(), label[item[score]].double()
+        z, y = z - z.mean(0), y - y.mean(0)
+        norm = (z.square().sum(0) * y.square().sum(0)).sqrt()
+        r = torch.where(norm > 0, (z * y).sum(0) / norm, 0.0)
+        out[s] = torch.where(y.square().sum(0) > 0, r, torch.nan).numpy()
     return out
 
 

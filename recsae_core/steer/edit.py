@@ -33,21 +33,23 @@ def edit(
 
     With ``keep_error`` an edited row is ``h + decode(z') - decode(z)``, so that what the dictionary fails to
     explain stays and a dose that changes nothing changes no bit; without, it is ``decode(z')``, as in Klenitskiy
-    et al. 2507.12202 (their code). Rows that are not edited are returned bit for bit. ``ValueError`` names a
-    latent, rule, dose, mask or width that is not possible.
+    et al. 2507.12202 (their code). Rows that are not edited are returned bit for bit. Differentiable in ``split.h``;
+    a dictionary's own parameters take no gradient unless the rows do. ``ValueError`` names a latent, rule, dose, mask
+    or width that is not possible.
     """
     chosen = _check(split, dictionary, latents, dose)
     change, mask = _rule(rule), split.last if rows is None else _mask(rows, len(split.h))
     at = mask.nonzero().squeeze(1)
     h = split.h[at]
-    z = dictionary.encode(h)
-    old = z.with_dense(z.dense())
-    value = old.value.clone()
-    value[:, chosen] = change(value[:, chosen], dose)
-    new = dictionary.decode(old.with_dense(value))
-    if keep_error:
-        touched = (value != old.value).any(1, keepdim=True)
-        new = torch.where(touched, h + (new - dictionary.decode(old)), h)
+    with torch.set_grad_enabled(torch.is_grad_enabled() and h.requires_grad):
+        z = dictionary.encode(h)
+        old = z.with_dense(z.dense())
+        value = old.value.clone()
+        value[:, chosen] = change(value[:, chosen], dose)
+        new = dictionary.decode(old.with_dense(value))
+        if keep_error:
+            touched = (value != old.value).any(1, keepdim=True)
+            new = torch.where(touched, h + (new - dictionary.decode(old)), h)
     return split.h.index_copy(0, at, new)
 
 

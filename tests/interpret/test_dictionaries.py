@@ -8,25 +8,16 @@ from recsae_core.interpret import dictionaries as di
 from recsae_core.interpret.alignment import align, mean_max_correlation
 from recsae_core.interpret.probes import held_out_probe, probe
 from recsae_core.interpret.statistics import item_halves
-from recsae_core.sae.base import Code, Dictionary
+from recsae_core.sae.autoencoder import SAE, SAEConfig
+from recsae_core.sae.base import Dictionary
 
 from .worlds import world
 
 M, L0 = 32, 6
 
 
-class Fresh:
-    """An SAE as one is initialised: random encoder, its transpose as decoder."""
-
-    def __init__(self, d: int, m: int) -> None:
-        self.d, self.m = d, m
-        self.W = F.normalize(torch.randn(m, d, generator=torch.Generator().manual_seed(5)), dim=1)
-
-    def encode(self, x):
-        return Code((x @ self.W.T).relu(), None, self.m)
-
-    def decode(self, z, prefix=None):
-        return z.dense()[:, :prefix] @ self.W[:prefix]
+def fresh(x: torch.Tensor, **config) -> SAE:
+    return SAE(SAEConfig(d=8, m=M, **config), torch.Generator().manual_seed(5)).prepare(x).eval()
 
 
 def builders(data):
@@ -37,14 +28,16 @@ def builders(data):
         "random_relu": lambda: di.random_relu(x, M, L0, g),
         "data_rows": lambda: di.data_rows(x, M, L0, g),
         "item_embeddings": lambda: di.item_embeddings(torch.randn(50, 8, generator=g), x, M, L0, g),
-        "untrained": lambda: di.untrained(Fresh(8, M), x, L0),
+        "untrained": lambda: di.untrained(fresh(x), x, L0),
+        "untrained_topk": lambda: di.untrained(fresh(x, sparsifier="topk", k=L0), x),
+        "untrained_linear": lambda: di.untrained(fresh(x, init="linear"), x, L0),
         "probe": lambda: probe(x, data.item, data.attributes),
         "logistic": lambda: probe(x, data.item, data.attributes, "logistic"),
     }
 
 
 NAMES = list(builders(world()))
-SPARSE = ["random_relu", "data_rows", "item_embeddings", "untrained"]
+SPARSE = ["random_relu", "data_rows", "item_embeddings", "untrained", "untrained_topk", "untrained_linear"]
 
 
 @pytest.fixture(scope="module")
@@ -77,9 +70,9 @@ class TestContract:
 
 @pytest.mark.parametrize("name", SPARSE)
 def test_l0_is_the_one_asked_for(name, data):
-    fresh = world(rows=4000)
+    same = world(rows=4000)
     dictionary = builders(data)[name]()
-    active = (dictionary.encode(fresh.h).dense() > 0).float().sum(1).mean()
+    active = (dictionary.encode(same.h).dense() > 0).float().sum(1).mean()
     assert float(active) == pytest.approx(L0, rel=0.02)
 
 
@@ -135,7 +128,7 @@ def test_few_items_are_all_taken_and_many_are_sampled(data):
 
 
 def test_untrained_keeps_the_decoder_and_can_keep_its_own_l0(data):
-    sae = Fresh(8, M)
+    sae = fresh(data.h)
     torch.testing.assert_close(di.untrained(sae, data.h).encode(data.h).value, sae.encode(data.h).value)
     null = di.untrained(sae, data.h, L0)
     z = null.encode(data.h)

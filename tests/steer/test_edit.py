@@ -6,6 +6,7 @@ from recsae_core.interpret import dictionaries as di
 from recsae_core.recommenders.base import Cases, Recommender, Split
 from recsae_core.recommenders.cases import from_lists
 from recsae_core.recommenders.transformer import Transformer, TransformerConfig
+from recsae_core.sae.autoencoder import SAE, SAEConfig
 from recsae_core.steer.edit import RULES, edit
 
 CASES = from_lists([[0, 1, 2], [3], [4, 5, 6, 7, 8], [9, 3]])
@@ -54,6 +55,19 @@ def dictionary(split: Split):
 def split(request) -> Split:
     model, site = MODELS[request.param]
     return model.before(site, CASES)
+
+
+SAES = {"relu": {}, "topk": {"sparsifier": "topk", "k": 3}, "scaled": {"tied": True, "standardize": "per_dimension"}}
+
+
+@pytest.mark.parametrize("rule", NEUTRAL)
+@pytest.mark.parametrize("kind", SAES)
+def test_strength_zero_through_an_sae_returns_bit_equal_scores(split, rule, kind):
+    sae = SAE(SAEConfig(d=6, m=16, **SAES[kind]), torch.Generator().manual_seed(0)).prepare(split.h)
+    h = edit(split, sae, [0, 5, 9], rule, NEUTRAL[rule])
+    assert torch.equal(h, split.h) and not h.requires_grad
+    assert torch.equal(split.finish(h), split.finish(split.h))
+    assert not torch.equal(edit(split, sae, [0, 5, 9], "add", 0.5), split.h)
 
 
 @pytest.mark.parametrize("rule", NEUTRAL)
