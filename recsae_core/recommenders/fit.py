@@ -3,13 +3,12 @@
 import json
 import math
 import time
-from collections.abc import Iterator
+import zlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Int
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -115,7 +114,9 @@ class _Run:
         self.history: list[Row] = []
         self.best_epoch, self.seconds = 0, 0.0
         shapes = {name: list(p.shape) for name, p in model.named_parameters()}
+        data = [zlib.crc32(x.cpu().numpy().tobytes()) for x in (train.history, valid.cases.history, valid.target)]
         self.key = {"fit": asdict(config), "seed": seed, "cases": [len(train), len(valid)], "parameters": shapes}
+        self.key |= {"data": data, "model": repr(getattr(model, "config", None))}
 
     @property
     def epoch(self) -> int:
@@ -145,7 +146,8 @@ class _Run:
         self.model.train()
         steps = math.ceil(len(self.train) / self.config.batch)
         total = torch.zeros((), dtype=torch.float64)
-        for step, rows in enumerate(self._batches()):
+        order = torch.randperm(len(self.train), generator=self.g)
+        for step, rows in enumerate(order.split(self.config.batch)):
             for group in self.optimiser.param_groups:
                 group["lr"] = self.config.rate(self.epoch * steps + step, self.config.epochs * steps)
             loss = self.model.loss(self.train[rows], self.g)
@@ -157,9 +159,6 @@ class _Run:
         if not math.isfinite(mean):
             raise ValueError(f"the loss of epoch {self.epoch + 1} is {mean}: expected a number; try a smaller lr")
         return mean
-
-    def _batches(self) -> Iterator[Int[Tensor, "b"]]:
-        yield from torch.randperm(len(self.train), generator=self.g).split(self.config.batch)
 
     def save(self) -> None:
         """Write all state as one safetensors file, whose header carries the JSON part: it cannot be half-new."""
@@ -183,7 +182,7 @@ class _Run:
         if self.path is None or not self.path.is_file():
             return
         tensors, state = _read(self.path)
-        wrong = [name for name, value in self.key.items() if state["key"].get(name) != value]
+        wrong = [name for name, value in self.key.items() if state["key"].get(name, value) != value]
         if wrong:
             raise ValueError(
                 f"{self.path}: belongs to a run with another {' and '.join(wrong)}; delete it to start anew"

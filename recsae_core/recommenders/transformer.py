@@ -130,6 +130,8 @@ class Transformer(Recommender):
         candidates = twin._candidates(items)
 
         def finish(h: Float[Tensor, "r d"]) -> Float[Tensor, "n c"]:
+            if h.shape != (len(case), self.config.d):
+                raise ValueError(f"h has shape {tuple(h.shape)}: expected {(len(case), self.config.d)}")
             if site == "final":
                 return h[last] @ candidates.T
             x = h.new_zeros(*real.shape, h.shape[1]).masked_scatter(real[..., None], h)

@@ -3,7 +3,9 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from requirements import needs
 
+from recsae_core.data import sources, split
 from recsae_core.recommenders import cases
 
 from .worlds import interactions
@@ -45,9 +47,9 @@ def test_worlds_without_a_pair_of_items_are_refused():
 
 
 @pytest.mark.data
-def test_positions_of_ml_1m(ml_1m_folder):
-    from recsae_core.data import sources, split
-
+@pytest.mark.filterwarnings("ignore:ml-1m. ratings.dat differs")
+def test_positions_of_ml_1m():
+    needs("data")
     parts = split.seqrec(sources.load("ml-1m"))
     assert int(cases.inputs(parts.test, 128).length.sum()) == 49_923
     assert int(cases.inputs(parts.sae, 128).length.sum()) == 181_808
