@@ -126,7 +126,7 @@ def _make(
         module, report = training.recommender(chosen, parts(dataset), state, device, progress)
     else:
         parent = get(chosen.parent, seed=chosen.seed_of_parent, device=device, progress=progress)
-        module, report = training.sae(chosen, parent, parts(dataset), device, progress)
+        module, report = training.sae(chosen, parent, parts(dataset), state, device, progress)
     record = {
         "recipe": resolved,
         "fingerprint": digest(resolved),

@@ -22,6 +22,7 @@ from recsae_core.files import write_json
 from recsae_core.strict import STRICT, parse
 
 WORKERS = 2
+THREADS = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 SLOW = 15.0  # seconds that a notebook may take in the planted edition
 
 
@@ -31,7 +32,16 @@ class Entry(BaseModel):
     model_config = STRICT
 
     parameters: dict[str, Any] = {}
-    artifacts: list[str | dict[str, Any]] = []  # a recipe's name, or {name: ..., seed: ..., overrides}
+    artifacts: list[str | dict[str, Any]] = []  # a recipe's name, or {name: ..., seeds: [...], overrides}
+
+    def needed(self) -> list[dict[str, Any]]:
+        """The arguments of ``artifacts.get`` for each artifact."""
+        found = []
+        for item in self.artifacts:
+            given = {"name": item} if isinstance(item, str) else dict(item)
+            seeds = given.pop("seeds", None)
+            found += [given | {"seed": seed} for seed in seeds] if seeds else [given]
+        return found
 
 
 class Profile(BaseModel):
@@ -93,7 +103,7 @@ def jobs(edition: str, only: Sequence[str] = ()) -> list[Job]:
         notebooks.check_parameters(book, entry.parameters, f"profiles.yml: {edition}: {name}")
         known = notebooks.parameters(book)
         given = {k: v for k, v in chosen.parameters.items() if k in known} | entry.parameters
-        needed = [{"name": item} if isinstance(item, str) else dict(item) for item in entry.artifacts]
+        needed = entry.needed()
         key = keys.key(notebooks.code(book), known | given, [recipes.fingerprint(**item) for item in needed])
         found.append(Job(edition, name, source, folder(edition) / f"{name}.ipynb", given, needed, key))
     return found
@@ -116,9 +126,8 @@ def environment(**values: str):
 
 def variables(edition: str, output: Path) -> dict[str, str]:
     """What a notebook finds in its environment: one thread, no progress bar, and where its results go."""
-    threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
     own = {"RECSAE_EDITION": edition, "RECSAE_RESULTS": str(output), "RECSAE_ROOT": str(paths.root())}
-    return threads | own | {"TQDM_DISABLE": "1", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
+    return THREADS | own | {"TQDM_DISABLE": "1", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
 
 
 def installed() -> dict[str, str]:
@@ -141,7 +150,7 @@ def parallel(work: Callable, tasks: Mapping[str, tuple], label: str) -> tuple[di
     if not tasks:
         return done, failed
     pool = ProcessPoolExecutor(min(WORKERS, len(tasks)), mp_context=get_context("spawn"))
-    with pool, tqdm(total=len(tasks), desc=label, unit="notebook") as bar:
+    with environment(**THREADS), pool, tqdm(total=len(tasks), desc=label) as bar:
         waiting = {pool.submit(work, *task): name for name, task in tasks.items()}
         for future in as_completed(waiting):
             name = waiting[future]
@@ -154,14 +163,32 @@ def parallel(work: Callable, tasks: Mapping[str, tuple], label: str) -> tuple[di
     return done, failed
 
 
-def train(chosen: Sequence[Job]) -> None:
-    """Make the artifacts that the notebooks name and that are not there yet, one after another."""
-    missing = {json.dumps(item, sort_keys=True): item for job in chosen for item in job.artifacts}
-    if missing:
-        from recsae_core import artifacts
+def _train(item: dict[str, Any]) -> None:
+    from recsae_core import artifacts
 
-        for item in missing.values():
-            artifacts.ensure(**item)
+    artifacts.ensure(**item, progress=False)
+
+
+def train(chosen: Sequence[Job], together: bool) -> None:
+    """Make the artifacts that the notebooks name and that are not there yet, recommenders before SAEs.
+
+    Either ``together``, two at a time with one thread each, or one after another with all threads and progress bars.
+    """
+    items = {json.dumps(item, sort_keys=True): item for job in chosen for item in job.artifacts}
+    if not items:
+        return
+    from recsae_core import artifacts
+
+    for kind in ("recommender", "sae"):
+        wanted = {label: item for label, item in items.items() if recipes.recipe(**item).kind == kind}
+        missing = {label: item for label, item in wanted.items() if artifacts.find(**item) is None}
+        if not together or len(missing) == 1:
+            for item in missing.values():
+                artifacts.ensure(**item)
+            continue
+        _, failed = parallel(_train, {label: (item,) for label, item in missing.items()}, f"training, {kind}s")
+        for label, error in failed.items():
+            raise RuntimeError(f"{label}: {error}") from error
 
 
 def run(edition: str, only: Sequence[str] = (), force: bool = False) -> list[str]:
@@ -172,7 +199,7 @@ def run(edition: str, only: Sequence[str] = (), force: bool = False) -> list[str
     """
     chosen = jobs(edition, only)
     stale = [job for job in chosen if force or job.stale]
-    train(stale)
+    train(stale, together=edition != "published")
     output = results.folder(edition)
     done, failed = parallel(_execute, {job.name: (job, output) for job in stale}, f"{edition} edition")
     for name, (warnings, _) in sorted(done.items()):

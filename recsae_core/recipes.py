@@ -57,6 +57,12 @@ class SAERecipe(BaseModel):
         """The seed of the recommender that the SAE reads."""
         return self.seed if self.parent_seed is None else self.parent_seed
 
+    def merged(self) -> dict[str, dict[str, Any]]:
+        """The preset's values with the recipe's own in their place, under "sae", "terms" and "train"."""
+        from recsae_core.sae import presets
+
+        return {name: given | getattr(self, name) for name, given in presets.values(self.preset).items()}
+
 
 Recipe = Annotated[RecommenderRecipe | SAERecipe, Field(discriminator="kind")]
 
@@ -112,11 +118,8 @@ def resolved(name: str, seed: int | None = None, **overrides: Any) -> dict[str, 
     if isinstance(chosen, RecommenderRecipe):
         source = dataset(name.partition("/")[0]).model_dump(exclude={"files"})
         return values | {"dataset": source}
-    from recsae_core.sae import presets
-
-    values |= {"preset": presets.values(chosen.preset), "parent": fingerprint(chosen.parent, chosen.seed_of_parent)}
-    del values["parent_seed"]
-    return values
+    values |= chosen.merged() | {"parent": fingerprint(chosen.parent, chosen.seed_of_parent)}
+    return {key: value for key, value in values.items() if key not in ("preset", "parent_seed")}
 
 
 def fingerprint(name: str, seed: int | None = None, **overrides: Any) -> str:

@@ -10,7 +10,7 @@ from torch import nn
 
 from recsae_core import recommenders
 from recsae_core.data.split import Parts
-from recsae_core.recipes import RecommenderRecipe
+from recsae_core.recipes import RecommenderRecipe, SAERecipe
 from recsae_core.recommenders import Recommender, cases
 from recsae_core.recommenders.fit import FitConfig, fit
 
@@ -34,13 +34,33 @@ def recommender(
     return model, asdict(report)
 
 
+def sae(
+    recipe: SAERecipe, parent: Recommender, parts: Parts, state: Path, device: str, progress: bool
+) -> tuple[nn.Module, dict[str, Any]]:
+    """A trained SAE and the report of its training, on the parent's vectors at all positions of a part."""
+    from recsae_core.recommenders import activations
+    from recsae_core.sae import SAE, SAEConfig, TrainConfig
+    from recsae_core.sae import fit as fit_saes
+    from recsae_core.sae.autoencoder import parse
+
+    read = cases.inputs(getattr(parts, recipe.rows), parent.config.length)
+    rows = activations.collect(parent, recipe.site, read).h
+    values, g = recipe.merged(), torch.Generator().manual_seed(recipe.seed)
+    model = SAE(parse(SAEConfig, values["sae"] | {"d": rows.shape[1]}, "sae"), g).to(device)
+    train = parse(TrainConfig, values["train"], "train")
+    state.parent.mkdir(parents=True, exist_ok=True)
+    (result,) = fit_saes([model], rows, values["terms"], train, generator=g, resume=state, progress=progress)
+    report = {"history": result.history, "rows": result.rows, "dead": int(result.dead.sum())}
+    return result.sae, report | {"seconds": round(result.seconds, 1)}
+
+
 def load(folder: Path, kind: str, device: str) -> nn.Module:
     """The recommender or the SAE in ``folder``, in evaluation mode."""
     if kind == "recommender":
         return recommenders.load(folder, device)
     from recsae_core.sae import SAE
 
-    return SAE.load(folder).to(device).eval()
+    return SAE.load(folder, device)
 
 
 def save(module: nn.Module, folder: Path) -> None:
