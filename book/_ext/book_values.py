@@ -200,11 +200,12 @@ def words(name: str) -> str:
 def ours(r: Result, notes: list[str]) -> list[nodes.Node]:
     """Value and interval, what the interval is being a note."""
     unit = f" {r['unit']}" if r.get("unit") else ""
-    out: list[nodes.Node] = [nodes.inline("", number(r["value"]), classes=["figure-number"]), nodes.Text(unit)]
+    parts: list[nodes.Node] = [nodes.inline("", number(r["value"]), classes=["figure-number"]), nodes.Text(unit)]
+    marks: list[nodes.Node] = []
     if r.get("low") is not None and r.get("high") is not None:
-        out.append(nodes.inline("", f" ({number(r['low'])} to {number(r['high'])})", classes=["interval"]))
-        out += mark(r.get("interval"), notes)
-    return out
+        parts.append(nodes.inline("", f" ({number(r['low'])} to {number(r['high'])})", classes=["interval"]))
+        marks = mark(r.get("interval"), notes)
+    return [nodes.inline("", "", *parts, *marks, classes=["ours"])]
 
 
 def sample(r: Result) -> str:

@@ -94,6 +94,7 @@ class Page:
 
     def picture(self, path: Path, whole: bool = True) -> None:
         """A PNG of the page, from top to bottom or only the window."""
+        self.evaluate("Promise.allSettled(document.getAnimations().map(a => a.finished)).then(() => true)")
         self.evaluate("document.querySelectorAll('img[loading=lazy]').forEach(i => i.loading = 'eager')")
         clip = {}
         if whole:
