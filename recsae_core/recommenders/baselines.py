@@ -83,9 +83,9 @@ class ItemKNN(Recommender):
         from scipy.sparse import csr_array
 
         check_vocabulary(inter, self.n_items)
-        pairs = np.unique(np.stack([inter.user, inter.item]), axis=1)
-        ones = np.ones(pairs.shape[1], dtype=np.float64)
-        taken = csr_array((ones, (pairs[0], pairs[1])), shape=(inter.n_users, self.n_items))
+        ones = np.ones(len(inter), dtype=np.float64)
+        taken = csr_array((ones, (inter.user, inter.item)), shape=(inter.n_users, self.n_items))
+        taken.data[:] = 1.0
         common = (taken.T @ taken).tocsr()
         norm = np.sqrt(common.diagonal())
         for item in range(self.n_items):
