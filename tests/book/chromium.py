@@ -75,8 +75,7 @@ class Page:
     def open(self, path: Path, width: int = 1280, height: int = 900, theme: str = "light") -> None:
         """Load a file in a window of this width with a colour theme, and wait for it and its mathematics."""
         self.requests, self.errors, self.loaded = [], [], False
-        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
-        self.call("Emulation.setDeviceMetricsOverride", **size)
+        self.resize(width, height)
         preference = [{"name": "prefers-color-scheme", "value": theme}]
         self.call("Emulation.setEmulatedMedia", features=preference)
         self.call("Page.navigate", url=path.resolve().as_uri())
@@ -84,6 +83,11 @@ class Page:
         while not self.loaded and time.monotonic() < deadline:
             self._note(json.loads(self.socket.recv()))
         self.evaluate("window.MathJax && MathJax.startup ? MathJax.startup.promise.then(() => true) : true")
+
+    def resize(self, width: int, height: int = 900) -> None:
+        """Another window for the same page."""
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
+        self.call("Emulation.setDeviceMetricsOverride", **size)
 
     def evaluate(self, script: str) -> Any:
         """The value of a JavaScript expression, waited for if it is a promise."""

@@ -155,7 +155,8 @@ def book(tmp_path_factory, builder):
     out = nbformat.v4.new_output("display_data", {"text/html": frame.to_html(), "text/plain": str(frame)})
     cells = [nbformat.v4.new_markdown_cell("# A page"), nbformat.v4.new_code_cell("frame", outputs=[out])]
     (source / "notebooks").mkdir()
-    nbformat.write(nbformat.v4.new_notebook(cells=cells), source / "notebooks" / "01_page.ipynb")
+    about = {"language_info": {"name": "python"}}
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=about), source / "notebooks" / "01_page.ipynb")
     board = source / values.SCOREBOARD
     board.parent.mkdir(parents=True)
     evil = result(0.5, note=EVIL, unit=EVIL, reference=0.4, source=EVIL, against="toy/null/r")
