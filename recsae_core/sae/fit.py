@@ -23,7 +23,7 @@ from recsae_core.sae.autoencoder import SAE
 from recsae_core.sae.batches import Batch
 from recsae_core.sae.terms import Pass, Term, objective
 
-Log = Callable[[dict[str, float]], None]
+Log = Callable[[dict[str, int | float]], None]
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=True))
@@ -64,7 +64,9 @@ class FitResult(NamedTuple):
     """A trained SAE, in evaluation mode, and what happened: one row of ``history`` every ``log_every`` rows."""
 
     sae: SAE
-    history: list[dict[str, float]]  # rows, lr, loss, each term, l0, dead; means over the rows since the row before
+    history: list[
+        dict[str, int | float]
+    ]  # rows, lr, loss, each term, l0, dead; means over the rows since the row before
     rows: int  # trained on; fewer than asked for where a stream ended that cannot be begun anew
     dead: Bool[Tensor, "m"]  # latents that did not fire in the last ``dead_after`` rows
     seconds: float  # of this call
@@ -152,6 +154,8 @@ def _check(x: Tensor, saes: Sequence[SAE], before: int) -> None:
     for d in {sae.d for sae in saes}:
         if x.ndim != 2 or x.shape[1] != d or not x.is_floating_point():
             raise ValueError(f"rows are {x.dtype} of shape {tuple(x.shape)}: expected floats of shape (n, {d})")
+    if torch.isfinite(x.sum()):  # one pass, in all but broken or gigantic rows
+        return
     bad = ~torch.isfinite(x).all(1)
     if bad.any():
         raise ValueError(f"row {before + int(bad.nonzero()[0])} holds NaN or infinity: expected finite numbers")
@@ -170,7 +174,7 @@ class _Run:
             fused=sae.b_dec.device.type in ("cpu", "cuda"),
         )
         self.silent = torch.zeros(sae.m, dtype=torch.long, device=sae.b_dec.device)  # rows since it fired
-        self.history: list[dict[str, float]] = []
+        self.history: list[dict[str, int | float]] = []
         self.steps, self.waiting = 0, []  # per step since the last log: rows, and their loss, terms and l0
 
     @property
@@ -215,7 +219,7 @@ class _Run:
         self.waiting.append((n, torch.stack([v.detach() for v in values] + [fired.sum() / n])))
         self.steps += 1
 
-    def log(self, seen: int) -> dict[str, float]:
+    def log(self, seen: int) -> dict[str, int | float]:
         """Close the window: one row of the history."""
         values = torch.stack([v for _, v in self.waiting]).double().cpu()
         bad = ~torch.isfinite(values).all(1)

@@ -12,16 +12,20 @@ from torch.autograd.function import once_differentiable
 
 def largest(pre: Float[Tensor, "n m"], k: int) -> Int[Tensor, "n k"]:
     """The places of the ``k`` largest entries of each row, in no particular order."""
-    pre = pre.detach()
-    if pre.device.type != "cpu" or pre.dtype not in (torch.float32, torch.float64) or not pre.numel():
+    pre, m = pre.detach(), pre.shape[1]
+    if pre.device.type != "cpu" or pre.dtype not in (torch.float32, torch.float64):
         return pre.topk(k, dim=1, sorted=False).indices
-    # a partition by value and one comparison: about a third of the time of torch.topk on a CPU
-    entries = pre.numpy()
-    least = np.partition(entries, entries.shape[1] - k, axis=1)[:, -k][:, None]
-    place = np.flatnonzero(entries >= least)
-    if len(place) != len(entries) * k:  # ties at the k-th value, or NaN
-        return pre.topk(k, dim=1, sorted=False).indices
-    return torch.from_numpy(place.reshape(len(entries), k) % entries.shape[1])
+    if m % 4 or m < 8 * k:
+        return _partitioned(pre, k)
+    # exact: the k largest entries lie in the k groups of four with the largest maxima
+    group = _partitioned(pre.view(-1, 4, m // 4).amax(1), k)
+    place = (group[:, None] + torch.arange(0, m, m // 4)[:, None]).flatten(1)
+    return place.gather(1, _partitioned(pre.gather(1, place), k))
+
+
+def _partitioned(pre: Tensor, k: int) -> Tensor:
+    """As ``largest``; on a CPU NumPy's partition takes about half the time of ``torch.topk``."""
+    return torch.from_numpy(np.argpartition(pre.numpy(), pre.shape[1] - k, axis=1)[:, -k:].copy())
 
 
 def selected_linear(

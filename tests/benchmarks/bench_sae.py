@@ -1,0 +1,84 @@
+"""Training an SAE: ours beside plain PyTorch, alternating in one process on one thread.
+
+python tests/benchmarks/bench_sae.py              # TopK: d 64, m 2048, k 32, batch 512, lr 3e-3
+python tests/benchmarks/bench_sae.py --kind l1    # L1: m 512, batch 1024
+"""
+
+import argparse
+import statistics
+import time
+
+import torch
+from reference_sae import rows, train
+from tqdm import tqdm
+
+from recsae_core.sae import SAE, Code, SAEConfig, TrainConfig, fit, metrics
+
+
+class Reference:
+    """What ``reference_sae.train`` returns, as a Dictionary."""
+
+    def __init__(self, d: int, m: int, code, decode) -> None:
+        self.d, self.m, self.code, self.put_back = d, m, code, decode
+
+    def encode(self, x):
+        return Code(self.code(x), None, self.m)
+
+    def decode(self, z, prefix=None):
+        return self.put_back(z.value)
+
+
+def ours(x, a, seed):
+    topk = a.kind == "topk"
+    sae = SAE(SAEConfig(x.shape[1], a.m, a.kind if topk else "relu", k=a.k if topk else None), generator(seed))
+    steps = a.rows // a.batch
+    config = TrainConfig(rows=steps * a.batch, batch=a.batch, lr=a.lr, warmup=steps // 20 * a.batch)
+    fit([sae], x, {"mse": 1.0} if topk else {"l2": 1.0, "l1": a.l1}, config, generator=generator(1), progress=False)
+    return sae.requires_grad_(False)
+
+
+def theirs(x, a, seed):
+    topk = a.kind == "topk"
+    return Reference(
+        x.shape[1], a.m, *train(x, a.m, a.k if topk else None, a.lr, a.batch, a.rows // a.batch, a.l1, seed)
+    )
+
+
+def generator(seed):
+    return torch.Generator().manual_seed(seed)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kind", choices=("topk", "l1"), default="topk")
+    parser.add_argument("--rows", type=int, default=1_000_000, help="rows to train on")
+    parser.add_argument("--unique", type=int, default=400_000, help="rows in the training tensor")
+    parser.add_argument("--m", type=int)
+    parser.add_argument("--k", type=int, default=32)
+    parser.add_argument("--batch", type=int)
+    parser.add_argument("--lr", type=float)
+    parser.add_argument("--l1", type=float, default=0.1)
+    parser.add_argument("--repeats", type=int, default=3, help="seeds")
+    parser.add_argument("--threads", type=int, default=1)
+    a = parser.parse_args()
+    default = {"topk": (2048, 512, 3e-3), "l1": (512, 1024, 1e-3)}[a.kind]
+    a.m, a.batch, a.lr = a.m or default[0], a.batch or default[1], a.lr or default[2]
+    torch.set_num_threads(a.threads)
+    data = rows(a.unique + 20_000)
+    x, held = data[:-20_000], data[-20_000:]
+    seconds = {"reference": [], "ours": []}
+    for seed in tqdm(range(a.repeats), unit="seed"):
+        for name, make in (("reference", theirs), ("ours", ours)):
+            cpu, wall = time.process_time(), time.perf_counter()
+            sae = make(x, a, seed)
+            seconds[name].append((time.process_time() - cpu, time.perf_counter() - wall))
+            found = metrics.reconstruction(sae, held, mean=x.mean(0))
+            dead = metrics.reconstruction(sae, x[:100_000]).dead / a.m
+            tqdm.write(f"seed {seed} {name:>9}: FVU {found.fvu:.4f}  L0 {found.l0:.1f}  dead {dead:.3f}")
+    for place, clock in ((0, "CPU time"), (1, "wall time")):
+        ratios = [r[place] / o[place] for r, o in zip(seconds["reference"], seconds["ours"], strict=True)]
+        print(f"reference / ours, {clock}: median {statistics.median(ratios):.2f}, all {[round(r, 2) for r in ratios]}")
+
+
+if __name__ == "__main__":
+    main()

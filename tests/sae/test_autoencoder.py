@@ -1,0 +1,244 @@
+import itertools
+import subprocess
+import sys
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from recsae_core import storage
+from recsae_core.sae import SAE, Code, Dictionary, SAEConfig, TrainConfig, fit
+from .worlds import generator, planted
+
+D, M, K = 8, 24, 5
+
+
+def make(sparsifier="topk", tied=False, standardize="none", seed=0, **more):
+    k = K if sparsifier == "topk" else None
+    config = SAEConfig(D, M, sparsifier, k=k, tied=tied, standardize=standardize, **more)
+    return SAE(config, generator(seed))
+
+
+def rows(n=300, seed=3):
+    return 5 + planted(n, D, seed=seed)[0] * torch.linspace(0.1, 4, D)
+
+
+@pytest.fixture(
+    params=itertools.product(("relu", "topk"), (False, True), ("none", "scalar", "per_dimension")), scope="module"
+)
+def sae(request):
+    made = make(*request.param).prepare(rows())
+    fit([made], rows(), {"mse": 1.0}, TrainConfig(rows=600, batch=60), generator=generator(), progress=False)
+    return made
+
+
+class TestContract:
+    """What holds for every sparsifier, tied or not, and every standardisation."""
+
+    def test_it_is_a_dictionary(self, sae):
+        assert isinstance(sae, Dictionary)
+        assert (sae.d, sae.m) == (D, M)
+
+    def test_codes_are_not_negative_and_decode_to_rows(self, sae):
+        z = sae.encode(rows())
+        assert (z.value >= 0).all()
+        assert z.m == M
+        assert z.dense().shape == (300, M)
+        assert sae.decode(z).shape == (300, D)
+        assert (z.index is None) == (sae.config.sparsifier == "relu")
+
+    def test_sparse_and_dense_codes_decode_alike(self, sae):
+        z = sae.encode(rows())
+        torch.testing.assert_close(sae.decode(z), sae.decode(Code(z.dense(), None, M)))
+
+    def test_decoding_is_affine_in_the_code(self, sae):
+        z = sae.encode(rows()).dense()
+        zero = sae.decode(Code(torch.zeros_like(z), None, M))
+        a, b = (sae.decode(Code(c, None, M)) - zero for c in (z, z.flip(0)))
+        torch.testing.assert_close(
+            sae.decode(Code(2 * z - 3 * z.flip(0), None, M)) - zero, 2 * a - 3 * b, rtol=1e-4, atol=1e-4
+        )
+
+    def test_a_prefix_and_the_rest_add_up(self, sae):
+        z = sae.encode(rows())
+        zero = sae.decode(z, prefix=0)
+        rest = Code(z.dense().index_fill(1, torch.arange(10), 0.0), None, M)
+        torch.testing.assert_close(sae.decode(z, prefix=M), sae.decode(z))
+        torch.testing.assert_close(
+            sae.decode(z, prefix=10) + sae.decode(rest) - zero, sae.decode(z), rtol=1e-4, atol=1e-4
+        )
+
+    def test_the_order_of_rows_does_not_matter(self, sae):
+        x, order = rows(), torch.randperm(300, generator=generator())
+        torch.testing.assert_close(sae.encode(x[order]).dense(), sae.encode(x).dense()[order], rtol=1e-4, atol=1e-5)
+
+    def test_inputs_stay_as_they_are(self, sae):
+        x = rows()
+        before = x.clone()
+        z = sae.encode(x)
+        value = z.value.clone()
+        sae.decode(z)
+        sae.decode(z, prefix=3)
+        sae.prepare(x)
+        assert torch.equal(x, before)
+        assert torch.equal(z.value, value)
+
+    def test_decoder_rows_have_norm_one_after_training(self, sae):
+        torch.testing.assert_close(sae.W_dec.norm(dim=1), torch.ones(M))
+
+    def test_all_parameters_got_a_gradient(self, sae):
+        assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in sae.parameters())
+
+    def test_it_comes_back_from_its_folder_with_bit_equal_codes(self, sae, tmp_path):
+        sae.save(tmp_path / "sae")
+        again = SAE.load(tmp_path / "sae")
+        assert again.config == sae.config
+        z, w = sae.encode(rows()), again.encode(rows())
+        assert torch.equal(z.dense(), w.dense())
+        assert torch.equal(sae.decode(z), again.decode(w))
+        assert all(torch.equal(t, again.state_dict()[name]) for name, t in sae.state_dict().items())
+
+    def test_weights_put_into_a_fresh_one_count_at_once(self, sae):
+        fresh = SAE(sae.config, generator(9)).eval()
+        fresh.decode(fresh.encode(rows()))
+        fresh.load_state_dict(sae.state_dict())
+        assert torch.equal(fresh(rows()), sae(rows()))
+
+
+def test_a_fresh_process_computes_bit_equal_codes(tmp_path):
+    made = make(standardize="per_dimension").prepare(rows())
+    fit([made], rows(), {"fvu": 1.0}, TrainConfig(rows=600, batch=60), generator=generator(), progress=False)
+    made.save(tmp_path / "sae")
+    x = rows(64)
+    storage.save(tmp_path / "want", {"x": x, "z": made.encode(x).dense(), "x_hat": made(x)}, {})
+    script = (
+        "import sys, torch\nfrom pathlib import Path\nfrom recsae_core import storage\nfrom recsae_core.sae import SAE\n"
+        "torch.set_num_threads(int(sys.argv[2]))\nfolder = Path(sys.argv[1])\nwant, _ = storage.load(folder / 'want')\n"
+        "sae = SAE.load(folder / 'sae')\nassert torch.equal(sae.encode(want['x']).dense(), want['z'])\n"
+        "assert torch.equal(sae(want['x']), want['x_hat'])\nprint('equal')"
+    )
+    command = [sys.executable, "-c", script, str(tmp_path), str(torch.get_num_threads())]
+    run = subprocess.run(command, capture_output=True, text=True)
+    assert run.stdout == "equal\n", run.stderr
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(1, M), st.integers(0, 1000))
+def test_topk_never_has_more_than_k_active(k, seed):
+    sae = SAE(SAEConfig(D, M, "topk", k=k), generator(seed)).prepare(rows())
+    z = sae.encode(rows(40, seed))
+    assert ((z.dense() > 0).sum(1) <= k).all()
+    assert z.value.shape == (40, k)
+
+
+def test_topk_keeps_the_largest_pre_activations():
+    sae = make().prepare(rows())
+    pre, z = sae.run(rows())
+    want = pre.topk(K, dim=1)
+    expected = torch.zeros_like(pre).scatter_(1, want.indices, want.values.relu())
+    torch.testing.assert_close(z.dense(), expected)
+
+
+@settings(deadline=None, max_examples=15)
+@given(st.floats(1e-3, 1e3), st.sampled_from(["scalar", "per_dimension"]), st.sampled_from(["relu", "topk"]))
+def test_standardised_codes_do_not_depend_on_the_unit(factor, standardize, sparsifier):
+    one, other = (make(sparsifier, standardize=standardize) for _ in range(2))
+    x = rows()
+    z, w = one.prepare(x).encode(x), other.prepare(x * factor).encode(x * factor)
+    torch.testing.assert_close(w.dense(), z.dense(), rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(other.decode(w), one.decode(z) * factor, rtol=1e-3, atol=1e-3 * factor * 5)
+
+
+def test_standardisation_is_what_it_says():
+    x = rows()
+    scalar = make(standardize="scalar").prepare(x).standardized(x)
+    assert scalar.mean().abs() < 1e-5
+    assert abs(scalar.std(unbiased=False) - 1) < 1e-5
+    assert scalar.mean(0).abs().max() > 0.1  # one mean for all dimensions
+    each = make(standardize="per_dimension").prepare(x).standardized(x)
+    torch.testing.assert_close(each.mean(0), torch.zeros(D), atol=1e-5, rtol=0)
+    torch.testing.assert_close(each.std(0, unbiased=False), torch.ones(D))
+
+
+def test_a_constant_dimension_does_no_harm():
+    x = rows()
+    x[:, 2] = 7.0
+    sae = make(standardize="per_dimension").prepare(x)
+    assert torch.isfinite(sae(x)).all()
+    assert sae.scale[2] == 1
+
+
+def test_statistics_about_a_far_mean_are_exact():
+    x = rows() + 1e4
+    sae = make().prepare(x)
+    want = (x.double() - x.double().mean(0)).square().sum(1).mean()
+    assert abs(float(sae.variance) / float(want) - 1) < 1e-5
+
+
+def test_the_first_reconstruction_is_no_worse_than_the_mean():
+    """Encoders as long as the decoder overshoot many times over and need hundreds of steps to come back."""
+    x = planted(2000, 64, directions=256, seed=1)[0]
+    sae = SAE(SAEConfig(64, 1024, "topk", k=32), generator()).prepare(x)
+    assert (sae(x) - x).square().sum() / (x - x.mean(0)).square().sum() < 1
+
+
+def test_generators_decide_the_weights_and_the_global_one_is_left_alone():
+    before = torch.get_rng_state()
+    one, same, other = make(seed=1), make(seed=1), make(seed=2)
+    assert torch.equal(one.W_dec, same.W_dec)
+    assert not torch.equal(one.W_dec, other.W_dec)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_tied_sae_has_one_matrix():
+    sae = make(tied=True)
+    assert sae.encoder is sae.W_dec
+    assert "W_enc" not in sae.state_dict()
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"k": 0}, "k=0: expected 1 <= k <= m=24"),
+        ({"k": 25}, "k=25: expected 1 <= k <= m=24"),
+        ({"k": None}, "k=None: expected 1 <= k <= m=24"),
+        ({"sparsifier": "relu"}, "k=5: expected none with sparsifier='relu'"),
+        ({"sparsifier": "soft"}, "sparsifier='soft': expected one of relu, topk"),
+        ({"d": 0}, "d=0: expected at least 1"),
+        ({"standardize": "rows"}, "standardize"),
+        ({"m": "24"}, "valid integer"),
+        ({"width": 3}, "width"),
+    ],
+)
+def test_a_wrong_configuration_says_what_is_possible(values, message):
+    with pytest.raises(ValueError, match=message):
+        SAEConfig(**({"d": D, "m": M, "sparsifier": "topk", "k": K} | values))
+
+
+def test_wrong_rows_and_codes_are_refused():
+    sae = make()
+    with pytest.raises(ValueError, match=r"shape \(4, 7\): expected floats of shape \(n, 8\)"):
+        sae.encode(torch.zeros(4, 7))
+    with pytest.raises(ValueError, match="NaN"):
+        sae.encode(torch.full((4, D), float("nan")))
+    with pytest.raises(ValueError, match="has 3 latents: expected 24"):
+        sae.decode(Code(torch.zeros(2, 3), None, 3))
+    with pytest.raises(ValueError, match="prefix=25: expected 0 <= prefix <= m=24"):
+        sae.decode(sae.encode(rows()), prefix=25)
+    with pytest.raises(ValueError, match="all rows are equal"):
+        sae.prepare(torch.ones(5, D))
+
+
+def test_a_damaged_folder_is_refused_by_name(tmp_path):
+    make().save(tmp_path / "sae")
+    config = storage.read_json(tmp_path / "sae" / "config.json")
+    storage.write_json(tmp_path / "sae" / "config.json", config | {"config": config["config"] | {"m": 25}})
+    with pytest.raises(ValueError, match="do not fit the configuration"):
+        SAE.load(tmp_path / "sae")
+    storage.write_json(tmp_path / "sae" / "config.json", {"recommender": "transformer"})
+    with pytest.raises(ValueError, match="expected an SAE"):
+        SAE.load(tmp_path / "sae")
+    (tmp_path / "sae" / "weights.safetensors").unlink()
+    with pytest.raises(ValueError, match=r"no weights\.safetensors"):
+        SAE.load(tmp_path / "sae")

@@ -1,0 +1,21 @@
+"""Rows whose directions are known."""
+
+import torch
+import torch.nn.functional as F
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def planted(n=4000, d=16, directions=24, share=0.08, noise=0.02, seed=0):
+    """Rows and the unit directions of which they are sparse, non-negative sums."""
+    g = generator(seed)
+    truth = F.normalize(torch.randn(directions, d, generator=g), dim=1)
+    code = (torch.rand(n, directions, generator=g) < share) * (0.5 + torch.rand(n, directions, generator=g))
+    return code @ truth + noise * torch.randn(n, d, generator=g), truth
+
+
+def recovered(truth, found):
+    """Mean over true directions of the largest cosine with a found one."""
+    return float((truth @ F.normalize(found, dim=1).T).amax(1).mean())
