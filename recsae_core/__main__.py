@@ -24,14 +24,19 @@ def _parser() -> argparse.ArgumentParser:
 
     command("list", "editions with their notebooks, datasets, and recipes with where their artifacts are")
 
-    one = command("data", "fetch a dataset and describe it")
-    one.add_argument("name")
+    one = command("data", "fetch a dataset and describe it; without a name, list the datasets")
+    one.add_argument("name", nargs="?")
 
     one = command("train", "make the artifacts of recipes that are not there yet")
-    one.add_argument("names", nargs="+", metavar="NAME")
+    one.add_argument("names", nargs="*", metavar="NAME")
+    one.add_argument("--edition", help="everything that the notebooks of this edition name")
     one.add_argument("--seed", type=int, action="append", help="instead of the recipe's; may be repeated")
     one.add_argument("--device", default="cpu")
-    one.add_argument("--commit", action="store_true", help="copy them into data/checkpoints")
+    one.add_argument(
+        "--commit",
+        action="store_true",
+        help="copy them into data/checkpoints; of an edition, those that are not in closed form",
+    )
 
     one = command("edition", "train what is missing, execute the stale notebooks, build the HTML")
     one.add_argument("name")
@@ -59,17 +64,20 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _datasets() -> None:
+    from recsae_core import artifacts, recipes
+
+    for name, dataset in recipes.book().datasets.items():
+        print(f"dataset {name}: {dataset.source}, {'at hand' if artifacts.at_hand(name) else 'not on this machine'}")
+
+
 def _list() -> None:
-    from recsae_core import artifacts, paths, recipes
+    from recsae_core import artifacts, editions, paths, recipes
 
     for edition in yaml.safe_load((paths.root() / "book" / "profiles.yml").read_text(encoding="utf-8")):
-        from recsae_core import editions
-
         print(f"edition {edition}: {', '.join(editions.profile(edition).notebooks) or 'no notebook'}")
-    book = recipes.book()
-    for name, dataset in book.datasets.items():
-        print(f"dataset {name}: {dataset.source}, {'at hand' if artifacts.at_hand(name) else 'not on this machine'}")
-    for name, recipe in book.recipes.items():
+    _datasets()
+    for name, recipe in recipes.book().recipes.items():
         found = artifacts.find(name)
         where = found.relative_to(paths.root()) if found and found.is_relative_to(paths.root()) else found
         print(f"{recipe.kind} {name}: {where or 'not made yet'}")
@@ -86,12 +94,17 @@ def _data(name: str) -> None:
 
 
 def _train(args: argparse.Namespace) -> None:
-    from recsae_core import artifacts
+    from recsae_core import artifacts, editions, recipes
 
-    for name in args.names:
-        for seed in args.seed or [None]:
-            folder = artifacts.ensure(name, seed=seed, device=args.device)
-            print(artifacts.commit(name, seed=seed) if args.commit else folder)
+    wanted = [{"name": name, "seed": seed} for name in args.names for seed in args.seed or [None]]
+    if args.edition:
+        wanted += editions.needed(editions.jobs(args.edition))
+    if not wanted:
+        raise ValueError("nothing to train: expected names of recipes, or --edition")
+    for item in wanted:
+        folder = artifacts.ensure(**item, device=args.device)
+        closed = getattr(recipes.recipe(**item), "fit", {}) is None
+        print(artifacts.commit(**item) if args.commit and not (closed and args.edition) else folder)
 
 
 def _edition(args: argparse.Namespace) -> None:
@@ -128,7 +141,7 @@ def main(arguments: list[str] | None = None) -> int:
             case "list":
                 _list()
             case "data":
-                _data(args.name)
+                _data(args.name) if args.name else _datasets()
             case "train":
                 _train(args)
             case "edition":

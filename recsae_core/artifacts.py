@@ -68,12 +68,12 @@ def _data(dataset: str) -> str:
     return found.hexdigest()
 
 
-def _committed(name: str, seed: int) -> Path:
-    return paths.checkpoints() / f"{name}-s{seed}"
-
-
-def _cached(name: str, seed: int, print_: str, kind: str = "artifacts") -> Path:
-    return paths.cache() / kind / f"{name}-s{seed}-{print_[:12]}"
+def _place(name: str, seed: int | None, overrides: dict[str, Any]) -> tuple[str, Path, Path]:
+    """The fingerprint, the folder of a committed checkpoint, and the folder in the cache."""
+    wanted, chosen = fingerprint(name, seed, **overrides), recipes.recipe(name, seed, **overrides)
+    plain, full = f"{name}-s{chosen.seed}", f"{name}-s{chosen.seed}-{wanted[:12]}"
+    as_named = not overrides or fingerprint(name, chosen.seed) == wanted
+    return wanted, paths.checkpoints() / (plain if as_named else full), paths.cache() / "artifacts" / full
 
 
 def find(name: str, seed: int | None = None, **overrides: Any) -> Path | None:
@@ -81,37 +81,38 @@ def find(name: str, seed: int | None = None, **overrides: Any) -> Path | None:
 
     Warns where the committed checkpoint of that name and seed was made from another recipe.
     """
-    wanted, chosen = fingerprint(name, seed, **overrides), recipes.recipe(name, seed, **overrides)
-    committed = _committed(name, chosen.seed)
+    wanted, committed, cached = _place(name, seed, overrides)
     if (committed / CONFIG).is_file():
         has = read_json(committed / CONFIG).get("fingerprint", "none")
         if has == wanted:
             return committed
-        if not overrides:
-            message = f"{name}: the committed checkpoint has fingerprint {has[:12]}, the recipe {wanted[:12]}: not used"
-            warnings.warn(message, stacklevel=2)
-    cached = _cached(name, chosen.seed, wanted)
+        message = f"{name}: the committed checkpoint has fingerprint {has[:12]}, the recipe {wanted[:12]}: not used"
+        warnings.warn(message, stacklevel=2)
     return cached if (cached / CONFIG).is_file() else None
 
 
 def ensure(name: str, *, seed: int | None = None, device: str = "cpu", progress: bool = True, **overrides: Any) -> Path:
     """The folder of the recipe's artifact, trained on ``device`` where it was not made yet.
 
-    Raises ``RuntimeError`` instead of training where ``$RECSAE_NO_TRAIN`` is 1.
+    Raises ``RuntimeError`` instead of training where ``$RECSAE_NO_TRAIN`` is 1; what is made in closed form is made.
     """
     if found := find(name, seed, **overrides):
         return found
-    chosen, wanted = recipes.recipe(name, seed, **overrides), fingerprint(name, seed, **overrides)
-    if os.environ.get("RECSAE_NO_TRAIN") == "1":
+    chosen, (_, _, folder) = recipes.recipe(name, seed, **overrides), _place(name, seed, overrides)
+    if os.environ.get("RECSAE_NO_TRAIN") == "1" and getattr(chosen, "fit", {}) is not None:
         what = f"{name}, seed {chosen.seed}" + (f", {overrides}" if overrides else "")
         raise RuntimeError(f"{what} is not there and RECSAE_NO_TRAIN is set: python -m recsae_core train {name}")
-    folder = _cached(name, chosen.seed, wanted)
-    lock = _cached(name, chosen.seed, wanted, "locks").with_suffix(".lock")
+    lock = _beside(folder, "locks", ".lock")
     lock.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(lock):
         if not (folder / CONFIG).is_file():  # else another process made it while this one waited
             _make(name, chosen, recipes.resolved(name, seed, **overrides), folder, device, progress)
     return folder
+
+
+def _beside(folder: Path, kind: str, suffix: str) -> Path:
+    base = paths.cache() / "artifacts"
+    return paths.cache() / kind / folder.relative_to(base).with_name(folder.name + suffix)
 
 
 def _make(
@@ -120,7 +121,7 @@ def _make(
     from recsae_core import training
 
     dataset = name.partition("/")[0]
-    state = _cached(name, chosen.seed, digest(resolved), "training").with_suffix(".safetensors")
+    state = _beside(folder, "training", ".safetensors")
     start = time.monotonic()
     if isinstance(chosen, RecommenderRecipe):
         module, report = training.recommender(chosen, parts(dataset), state, device, progress)
@@ -189,10 +190,9 @@ def record(name: str, *, seed: int | None = None, **overrides: Any) -> dict[str,
     return read_json(ensure(name, seed=seed, **overrides) / CONFIG)
 
 
-def commit(name: str, *, seed: int | None = None) -> Path:
+def commit(name: str, *, seed: int | None = None, **overrides: Any) -> Path:
     """Copy a recipe's artifact into ``data/checkpoints``, where it replaces an older one; the new folder."""
-    folder = ensure(name, seed=seed)
-    target = _committed(name, recipes.recipe(name, seed).seed)
+    folder, (_, target, _) = ensure(name, seed=seed, **overrides), _place(name, seed, overrides)
     if folder != target:
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=".new-") as temporary:

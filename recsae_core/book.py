@@ -47,7 +47,8 @@ def html(edition: str) -> Path:
     """Build an edition's HTML from its executed notebooks, every warning an error, and return its first page."""
     where = stage(edition)
     build = paths.root() / "_build" / edition / "book"
-    command = [sys.executable, "-m", "jupyter_book.cli.main", "build", str(where), "--path-output", str(build)]
+    start = "import sys; from jupyter_book.cli.main import main; sys.exit(main())"
+    command = [sys.executable, "-c", start, "build", str(where), "--path-output", str(build)]
     with editions.environment(RECSAE_EDITION=edition):
         done = subprocess.run([*command, "-W", "-n", "--keep-going"], check=False)
     if done.returncode:

@@ -163,6 +163,11 @@ def parallel(work: Callable, tasks: Mapping[str, tuple], label: str) -> tuple[di
     return done, failed
 
 
+def needed(chosen: Sequence[Job]) -> list[dict[str, Any]]:
+    """The arguments of ``artifacts.get`` for all that some notebooks name, each once."""
+    return list({json.dumps(item, sort_keys=True): item for job in chosen for item in job.artifacts}.values())
+
+
 def _train(item: dict[str, Any]) -> None:
     from recsae_core import artifacts
 
@@ -174,14 +179,14 @@ def train(chosen: Sequence[Job], together: bool) -> None:
 
     Either ``together``, two at a time with one thread each, or one after another with all threads and progress bars.
     """
-    items = {json.dumps(item, sort_keys=True): item for job in chosen for item in job.artifacts}
+    items = needed(chosen)
     if not items:
         return
     from recsae_core import artifacts
 
     for kind in ("recommender", "sae"):
-        wanted = {label: item for label, item in items.items() if recipes.recipe(**item).kind == kind}
-        missing = {label: item for label, item in wanted.items() if artifacts.find(**item) is None}
+        wanted = [item for item in items if recipes.recipe(**item).kind == kind]
+        missing = {json.dumps(item): item for item in wanted if artifacts.find(**item) is None}
         if not together or len(missing) == 1:
             for item in missing.values():
                 artifacts.ensure(**item)

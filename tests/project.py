@@ -66,6 +66,13 @@ recipes:
     model: transformer
     config: {d: 8, length: 10, heads: 1, layers: 1}
     fit: {epochs: 2, batch: 64}
+  small/sae:
+    kind: sae
+    parent: small/transformer
+    site: block0
+    preset: topk
+    sae: {m: 16, k: 4}
+    train: {rows: 1000, warmup: 0, batch: 100}
 """
 
 

@@ -36,11 +36,12 @@ def test_made_once_and_then_loaded_with_the_same_weights(root, monkeypatch):
     assert all(torch.equal(a, b) for a, b in zip(first.parameters(), again.parameters(), strict=True))
 
 
-def test_no_train_names_the_recipe_and_the_remedy(root, monkeypatch):
+def test_no_train_names_the_recipe_and_the_remedy_but_lets_closed_forms_be_made(root, monkeypatch):
     monkeypatch.setenv("RECSAE_NO_TRAIN", "1")
-    with pytest.raises(RuntimeError, match=r"small/popular, seed 0 is not there.*recsae_core train small/popular"):
-        artifacts.get("small/popular")
+    with pytest.raises(RuntimeError, match=r"transformer, seed 0 is not there.*recsae_core train small/transformer"):
+        artifacts.get("small/transformer")
     assert not (root / "cache").exists()
+    assert artifacts.get("small/popular").count.sum() > 0
 
 
 def test_a_seed_and_an_override_are_artifacts_of_their_own(root):
@@ -79,13 +80,27 @@ def test_two_processes_train_once(root):
 
 
 def test_a_committed_checkpoint_is_found_first(root, monkeypatch, capsys):
-    assert main(["train", "small/popular", "--commit"]) == 0
-    committed = root / "data/checkpoints/small/popular-s0"
+    assert main(["train", "small/transformer", "--commit"]) == 0
+    committed = root / "data/checkpoints/small/transformer-s0"
     assert capsys.readouterr().out.strip() == str(committed)
-    assert artifacts.find("small/popular") == committed
+    shorter = artifacts.commit("small/transformer", fit={"epochs": 1})
+    assert shorter.parent == committed.parent
     monkeypatch.setenv("RECSAE_CACHE", str(root / "elsewhere"))
     monkeypatch.setenv("RECSAE_NO_TRAIN", "1")
-    assert artifacts.get("small/popular").count.sum() > 0
+    assert artifacts.find("small/transformer") == committed
+    assert artifacts.find("small/transformer", fit={"epochs": 2}) == committed  # what the recipe says, said again
+    assert artifacts.find("small/transformer", fit={"epochs": 1}) == shorter
+    assert len(artifacts.record("small/transformer", fit={"epochs": 1})["report"]["history"]) == 1
+    assert artifacts.get("small/transformer").n_items > 0
+
+
+def test_all_that_an_edition_names_is_committed_at_once_but_closed_forms(root):
+    profiles = root / "book/profiles.yml"
+    named = "artifacts: [small/popular, {name: small/transformer, seeds: [0, 1], fit: {epochs: 1}}]"
+    profiles.write_text(profiles.read_text().replace("{n: 6, who: real}", "{n: 6, who: real}, " + named))
+    assert main(["train", "--edition", "published", "--commit"]) == 0
+    made = sorted(path.name[:14] for path in (root / "data/checkpoints/small").iterdir())
+    assert made == ["transformer-s0", "transformer-s1"]
 
 
 def test_a_committed_checkpoint_of_another_recipe_is_ignored_with_a_warning_that_names_both(root):
@@ -110,6 +125,34 @@ def test_other_items_are_an_error_and_other_interactions_a_warning(root):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         artifacts.get("small/popular")
+
+
+def test_an_sae_reads_the_parent_of_its_own_seed_unless_told_otherwise(root):
+    first = artifacts.get("small/sae", seed=1, progress=False)
+    assert (first.d, first.m, first.config.k, first.training) == (8, 16, 4, False)
+    made = sorted(path.name[:14] for path in (root / "cache/artifacts/small").iterdir())
+    assert made == ["sae-s1-" + recipes.fingerprint("small/sae", 1)[:7], "transformer-s1"]
+    other = artifacts.get("small/sae", seed=1, parent_seed=0, progress=False)
+    assert not torch.equal(first.W_dec, other.W_dec)
+    again = artifacts.get("small/sae", seed=1, progress=False)
+    assert torch.equal(first.W_dec, again.W_dec)
+    assert artifacts.record("small/sae", seed=1)["report"]["rows"] == 1000
+
+
+def test_the_fingerprint_of_an_sae_covers_its_parent_and_its_presets_values(root):
+    first = recipes.fingerprint("small/sae")
+    assert recipes.fingerprint("small/sae", sae={"k": 4}) == first
+    assert recipes.fingerprint("small/sae", train={"clip": 1.0}) == first  # the preset's value, said twice
+    assert recipes.fingerprint("small/sae", sae={"k": 5}) != first
+    change(root, "epochs: 2", "epochs: 3")
+    assert recipes.fingerprint("small/sae") != first
+
+
+@pytest.mark.parametrize("slip", [{"sae": {"kk": 3}}, {"train": {"lr": "fast"}}, {"preset": "none"}])
+def test_a_slip_in_an_saes_recipe_is_named_and_leaves_nothing(root, slip):
+    with pytest.raises(ValueError, match=r"kk|lr|preset 'none'"):
+        artifacts.get("small/sae", progress=False, **slip)
+    assert not [path for path in (root / "cache/artifacts/small").glob("*") if "sae" in path.name]
 
 
 def test_a_killed_training_goes_on(root, monkeypatch):
