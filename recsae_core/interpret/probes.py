@@ -17,6 +17,8 @@ def probe(
     ``least_squares``: the latent is the fitted value; no other linear latent correlates higher on these rows.
     ``logistic``: the latent is the log-odds. An attribute that all rows or none have gets a latent without slope.
     The decoder is the least-squares map from the latents back to the rows. Controls for nothing: it is the ceiling.
+    It has seen the label of every item in ``x``, so that ``alignment.held_out_max`` is no held-out score of a probe:
+    ``held_out_probe`` is.
     """
     check_rows(x, x.shape[1])
     y = torch.from_numpy(attributes)[_checked(item, len(x), len(attributes))]
