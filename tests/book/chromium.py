@@ -86,7 +86,7 @@ class Page:
 
     def resize(self, width: int, height: int = 900) -> None:
         """Another window for the same page."""
-        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
         self.call("Emulation.setDeviceMetricsOverride", **size)
 
     def evaluate(self, script: str) -> Any:
