@@ -168,7 +168,14 @@ class Scoreboard(SphinxDirective):
                 middle = [] if metric else [[nodes.Text(words(measure))]]
                 row = [ours(r, notes), [nodes.Text(sample(r))], theirs(r, notes), judged(key, board, notes)]
                 rows.append([[head], *middle, *row])
-            heads = ["Subject", *([] if metric else ["Measure"]), "Ours (interval)", "n", "The authors", "Strongest null"]
+            heads = [
+                "Subject",
+                *([] if metric else ["Measure"]),
+                "Ours (interval)",
+                "n",
+                "The authors",
+                "Strongest null",
+            ]
             caption = f"{paper}: {words(metric)}" if metric else f"Results of {paper}"
             parts.append(table(caption, heads, rows, "scoreboard"))
         if notes:

@@ -2,36 +2,16 @@
 
 import os
 import shutil
-import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import yaml
+from book_source import ROOT, build
 from chromium import Page, browser
 from requirements import needs
 
-ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "book" / "_ext"))
-
-
-def documents() -> list[str]:
-    """The pages in the table of contents, without suffix."""
-    toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
-    return [toc["root"], *(page["file"] for part in toc["parts"] for page in part["chapters"])]
-
-
-def build(source: Path, out: Path) -> subprocess.CompletedProcess:
-    """Build a book as the command line does, every warning an error."""
-    start = "import sys; from jupyter_book.cli.main import main; sys.exit(main())"
-    command = [sys.executable, "-c", start, "build", str(source), "--path-output", str(out), "-W", "-n", "--keep-going"]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
-
-
-@pytest.fixture(scope="session")
-def builder() -> Callable[[Path, Path], subprocess.CompletedProcess]:
-    return build
 
 
 @pytest.fixture(scope="session")

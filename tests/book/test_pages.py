@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from conftest import documents
+from book_source import documents
 
 PAGES = documents()
 CONTRAST = (Path(__file__).parent / "contrast.js").read_text(encoding="utf-8")

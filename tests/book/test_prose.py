@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from book_source import ROOT
 
 PAGES = sorted((ROOT / "book").rglob("*.md"))
 ALLOWED = {"95%"}  # the level of an interval

@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 import book_values as values
 import pytest
 import yaml
-from conftest import ROOT
+from book_source import ROOT, build
 
 EVIL = "<img src=x onerror=\"document.title='taken'\"><script>document.title='taken'</script>"
 
@@ -134,7 +134,7 @@ class Tags(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def book(tmp_path_factory, builder):
+def book(tmp_path_factory):
     """A book of two pages and a notebook, whose titles, notes and tables try to be more than text."""
     import nbformat
     import pandas as pd
@@ -161,7 +161,7 @@ def book(tmp_path_factory, builder):
     board.parent.mkdir(parents=True)
     evil = result(0.5, note=EVIL, unit=EVIL, reference=0.4, source=EVIL, against="toy/null/r")
     board.write_text(json.dumps(BOARD | {"toy/evil/r": evil, f"toy/{EVIL.replace('/', '')}/r": result(0.1)}))
-    done = builder(source, folder)
+    done = build(source, folder)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
     return folder
 
@@ -190,16 +190,16 @@ def test_a_null_that_does_as_well_is_bold_and_every_table_has_a_caption(book):
     assert '<th class="stub">' in text
 
 
-def test_the_page_follows_the_numbers_and_a_missing_one_stops_the_build(book, builder):
+def test_the_page_follows_the_numbers_and_a_missing_one_stops_the_build(book):
     board = book / "src" / values.SCOREBOARD
     changed = json.loads(board.read_text())
     changed["toy/sae/r"]["value"] = 0.611
     board.write_text(json.dumps(changed))
-    assert builder(book / "src", book).returncode == 0
+    assert build(book / "src", book).returncode == 0
     assert "0.611" in (book / "_build" / "html" / "book" / "intro.html").read_text(encoding="utf-8")
 
     del changed["toy/sae/r"]
     board.write_text(json.dumps(changed))
-    done = builder(book / "src", book)
+    done = build(book / "src", book)
     assert done.returncode != 0
     assert "no result 'toy/sae/r'" in done.stderr and "near: " in done.stderr
