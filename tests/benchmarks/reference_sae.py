@@ -5,8 +5,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def rows(n: int, d: int = 64, directions: int = 1024, active: float = 16.0, seed: int = 0) -> Tensor:
-    """Sparse non-negative codes of random unit directions with Zipf-like frequencies, plus noise; E|x|^2 = d."""
+def rows(n: int, d: int = 64, directions: int = 1024, active: float = 16.0, seed: int = 1000) -> Tensor:
+    """Sparse non-negative codes of random unit directions with Zipf-like frequencies, plus noise; E|x|^2 = d.
+
+    The seed is far from those of the models: with the same one, a model would begin at the true directions.
+    """
     g = torch.Generator().manual_seed(seed)
     direction = F.normalize(torch.randn(directions, d, generator=g), dim=1)
     often = torch.arange(1, directions + 1).float().rsqrt()

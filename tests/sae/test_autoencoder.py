@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from recsae_core import storage
 from recsae_core.sae import SAE, Code, Dictionary, SAEConfig, TrainConfig, fit
+
 from .worlds import generator, planted
 
 D, M, K = 8, 24, 5
@@ -113,7 +114,8 @@ def test_a_fresh_process_computes_bit_equal_codes(tmp_path):
     x = rows(64)
     storage.save(tmp_path / "want", {"x": x, "z": made.encode(x).dense(), "x_hat": made(x)}, {})
     script = (
-        "import sys, torch\nfrom pathlib import Path\nfrom recsae_core import storage\nfrom recsae_core.sae import SAE\n"
+        "import sys, torch\nfrom pathlib import Path\nfrom recsae_core import storage\n"
+        "from recsae_core.sae import SAE\n"
         "torch.set_num_threads(int(sys.argv[2]))\nfolder = Path(sys.argv[1])\nwant, _ = storage.load(folder / 'want')\n"
         "sae = SAE.load(folder / 'sae')\nassert torch.equal(sae.encode(want['x']).dense(), want['z'])\n"
         "assert torch.equal(sae(want['x']), want['x_hat'])\nprint('equal')"

@@ -10,7 +10,7 @@ def generator(seed=0):
 
 def planted(n=4000, d=16, directions=24, share=0.08, noise=0.02, seed=0):
     """Rows and the unit directions of which they are sparse, non-negative sums."""
-    g = generator(seed)
+    g = generator(seed + 1000)  # not the numbers from which an SAE of that seed begins
     truth = F.normalize(torch.randn(directions, d, generator=g), dim=1)
     code = (torch.rand(n, directions, generator=g) < share) * (0.5 + torch.rand(n, directions, generator=g))
     return code @ truth + noise * torch.randn(n, d, generator=g), truth
