@@ -128,7 +128,7 @@ def dictionaries_of(seed: int, x: activations.Rows) -> dict:
         **{f"SAE, k = {k}": sae for k, sae in saes.items() if k != right},
         "neurons": dictionaries.neurons(x.h),
         "random directions": dictionaries.random_relu(x.h, trained.m, right, g),
-        "untrained SAE": dictionaries.untrained(SAE(trained.config, g), x.h, right),
+        "untrained SAE": dictionaries.untrained(SAE(trained.config, g).prepare(x.h), x.h, right),
         "probe": probes.probe(x.h, x.item, attributes),
     }
 

@@ -191,5 +191,6 @@ results.write(
             update={"reference": theirs.get(name), "source": known["source"] if name in theirs else None}
         )
         for i, name in enumerate(names)
+        if np.isfinite(aligned[first].r[:, i]).all()  # an attribute that no item or every item has says nothing
     },
 )

@@ -78,7 +78,7 @@ def dictionaries_of(seed: int, model, x: activations.Rows) -> dict:
         "random-dictionary": [dictionaries.random_relu(x.h, m, l0, g) for _ in range(random_draws)],
         "data-rows": [dictionaries.data_rows(x.h, m, l0, g)],
         "item-embeddings": [dictionaries.item_embeddings(model.item.weight.detach(), x.h, m, l0, g)],
-        "untrained-sae": [dictionaries.untrained(SAE(trained.config, g), x.h, l0)],
+        "untrained-sae": [dictionaries.untrained(SAE(trained.config, g).prepare(x.h), x.h, l0)],
         "probe": [probes.probe(x.h, x.item, attributes)],
     }
 
