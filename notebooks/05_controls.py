@@ -146,7 +146,7 @@ figures.compare_bars(
 # found the items that the genre happens to consist of.
 
 # %% mystnb={"figure": {"caption": "Held-out correlation of the chosen latent with each genre, most frequent genre first.", "name": "fig-controls-genres"}, "image": {"alt": "A row of marks for each genre, one mark a dictionary. The order of the dictionaries is much the same in most genres, with exceptions among the rare ones."}}
-order = np.argsort(-base_rate)
+order = [a for a in np.argsort(-base_rate) if all(np.isfinite(held[a]) for _, held in per_genre.values())]
 shown = ["SAE", "neurons", "random-dictionary", "data-rows", "probe"]
 figures.compare_bars([per_genre[kind][1][order] for kind in shown], [names[a] for a in order], shown)
 

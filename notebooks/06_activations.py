@@ -57,7 +57,7 @@ best = np.nan_to_num(a.r, nan=-1).argmax(0)
 
 # %% mystnb={"figure": {"caption": "Active latents in a row, for two thresholds. The vertical mark is the width of the vector: to its right the code has more active numbers than the vector has entries.", "name": "fig-activations-l0"}, "image": {"alt": "Two heaps: latents above zero in a row, and, far to the left of it, latents above a tenth."}}
 counts = {"above 0": (z > 0).sum(1), "above 0.1": (z > 0.1).sum(1)}
-figures.l0_histogram(counts)
+figures.l0_histogram(counts, width=dictionary.d)
 
 # %% mystnb={"figure": {"caption": "Share of the rows on which a latent fires, over all latents, for two thresholds.", "name": "fig-activations-rate"}, "image": {"alt": "Histogram of firing rates on a logarithmic axis, one outline a threshold."}}
 rates = {"above 0": (z > 0).mean(0), "above 0.1": (z > 0.1).mean(0)}
