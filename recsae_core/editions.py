@@ -164,8 +164,12 @@ def parallel(work: Callable, tasks: Mapping[str, tuple], label: str) -> tuple[di
 
 
 def needed(chosen: Sequence[Job]) -> list[dict[str, Any]]:
-    """The arguments of ``artifacts.get`` for all that some notebooks name, each once."""
-    return list({json.dumps(item, sort_keys=True): item for job in chosen for item in job.artifacts}.values())
+    """The arguments of ``artifacts.get`` for all that some notebooks name, each artifact once."""
+    return list({recipes.fingerprint(**item): item for job in chosen for item in job.artifacts}.values())
+
+
+def _label(name: str, seed: int | None = None, **overrides: Any) -> str:
+    return name + ("" if seed is None else f", seed {seed}") + (f", {overrides}" if overrides else "")
 
 
 def _train(item: dict[str, Any]) -> None:
@@ -186,14 +190,14 @@ def train(chosen: Sequence[Job], together: bool) -> None:
 
     for kind in ("recommender", "sae"):
         wanted = [item for item in items if recipes.recipe(**item).kind == kind]
-        missing = {json.dumps(item): item for item in wanted if artifacts.find(**item) is None}
+        missing = {_label(**item): item for item in wanted if artifacts.find(**item) is None}
         if not together or len(missing) == 1:
             for item in missing.values():
                 artifacts.ensure(**item)
             continue
         _, failed = parallel(_train, {label: (item,) for label, item in missing.items()}, f"training, {kind}s")
-        for label, error in failed.items():
-            raise RuntimeError(f"{label}: {error}") from error
+        if failed:
+            raise RuntimeError("\n".join(f"{label}: {error}" for label, error in failed.items()))
 
 
 def run(edition: str, only: Sequence[str] = (), force: bool = False) -> list[str]:

@@ -80,7 +80,7 @@ def _kernel(folder: Path) -> None:
     # A user's own kernel called python3 would win over the environment's; this one wins over both.
     spec = folder / "kernels" / "python3"
     spec.mkdir(parents=True)
-    command = [sys.executable, "-Xfrozen_modules=off", "-m", "ipykernel_launcher", "--log-level=ERROR"]
+    command = [sys.executable, "-Xfrozen_modules=off", "-m", "ipykernel_launcher", "--log-level=CRITICAL"]
     command += ["-f", "{connection_file}"]
     kernel = {"argv": command, "display_name": "Python 3", "language": "python"}
     (spec / "kernel.json").write_text(json.dumps(kernel), encoding="utf-8")
