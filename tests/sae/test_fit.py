@@ -46,7 +46,7 @@ def test_planted_directions_are_recovered(sparsifier):
     result = run([sae], x, terms, TrainConfig(rows=120_000, batch=128, lr=3e-3, warmup=3000, log_every=30_000))[0]
     assert before < 0.72
     assert recovered(truth, sae.W_dec.detach()) > 0.9
-    assert result.history[-1]["loss"] < 0.5 * result.history[0]["loss"]
+    assert result.history[-1]["loss"] < 0.8 * result.history[0]["loss"]
 
 
 def test_an_sae_ends_the_same_alone_and_beside_others():

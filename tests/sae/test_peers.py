@@ -58,7 +58,7 @@ def test_topk_agrees_with_sparsify():
     theirs = SparseCoder(16, SaeConfig(num_latents=64, k=6), dtype=torch.float32)
     with torch.no_grad():
         theirs.encoder.weight.copy_(ours.W_enc)
-        theirs.encoder.bias.copy_(ours.b_enc - ours.W_enc @ ours.b_dec)
+        theirs.encoder.bias.copy_(ours.b_enc)
         theirs.W_dec.copy_(ours.W_dec)
         theirs.b_dec.copy_(ours.b_dec)
         found = theirs.encode(x)
