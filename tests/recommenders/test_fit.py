@@ -77,6 +77,16 @@ def test_a_seed_decides_everything_and_global_state_is_left_alone():
     assert run(seed=1)[1].history != first[1].history
 
 
+def test_the_order_of_cases_follows_the_seed():
+    losses = []
+    for seed in (0, 0, 1):
+        model, train, valid = setting(dropout=0.0)
+        losses.append(
+            fit(model, train, valid, FitConfig(epochs=2, batch=16), seed=seed, progress=False).history[1]["loss"]
+        )
+    assert losses[0] == losses[1] != losses[2]
+
+
 def test_fewer_validation_users_can_be_asked_for():
     _, report = run(FitConfig(epochs=1, batch=16, valid_users=1))
     assert report.history[0]["recall@10"] in (0.0, 1.0)
