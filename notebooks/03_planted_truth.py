@@ -34,7 +34,7 @@ splits: int = 5  # random halves of the items
 import numpy as np
 import pandas as pd
 import torch
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from recsae_core import artifacts, figures, results
 from recsae_core.data import planted

@@ -47,7 +47,7 @@ splits: int = 20  # random halves of the items
 import numpy as np
 import pandas as pd
 import torch
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from recsae_core import artifacts, figures, results
 from recsae_core.interpret import alignment, dictionaries, probes, statistics
