@@ -71,8 +71,8 @@ def _rounded(value: Any) -> Any:
     return value
 
 
-def write(notebook: str, values: Mapping[str, Result]) -> Path:
-    """Store a notebook's results, floats rounded to six significant digits, and return the file.
+def write(notebook: str, values: Mapping[str, Result]) -> None:
+    """Store a notebook's results in ``folder()``, floats rounded to six significant digits.
 
     Replaces what the notebook wrote before. Raises ``ValueError`` for a key that is not ``paper/subject/metric``.
     """
@@ -83,9 +83,7 @@ def write(notebook: str, values: Mapping[str, Result]) -> Path:
         key: {name: _rounded(v) for name, v in (result.model_dump() | {"notebook": notebook}).items()}
         for key, result in sorted(values.items())
     }
-    path = folder() / f"{notebook}.json"
-    write_json(path, rows)
-    return path
+    write_json(folder() / f"{notebook}.json", rows)
 
 
 def read(path: Path) -> dict[str, Result]:

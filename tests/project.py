@@ -24,7 +24,7 @@ print("to be dropped", file=sys.stderr)
 
 # %%
 key = f"toy/{who}/third"
-written = results.write("01_first", {key: results.Result(value=n / 3, unit="thirds", n=n, better="none")})
+results.write("01_first", {key: results.Result(value=n / 3, unit="thirds", n=n, better="none")})
 
 # %% tags=["skip-verify"]
 assert os.environ.get("RECSAE_NO_TRAIN") != "1", "this cell trains"
@@ -41,7 +41,7 @@ broken = False
 from recsae_core import results
 
 assert not broken, "told to break"
-written = results.write("02_second", {"toy/second/one": results.Result(value=1, unit="ones", n=1, better="none")})
+results.write("02_second", {"toy/second/one": results.Result(value=1, unit="ones", n=1, better="none")})
 """
 
 PROFILES = """

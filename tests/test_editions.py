@@ -4,9 +4,10 @@ import sys
 
 import nbformat
 import pytest
+import yaml
 from project import make, use
 
-from recsae_core import editions, notebooks, results
+from recsae_core import book, editions, notebooks, results
 from recsae_core.__main__ import main
 
 
@@ -175,3 +176,23 @@ def test_a_parameters_cell_holds_plain_values(root, cell, message):
 def test_a_slow_planted_notebook_is_reported(copied):
     edit(copied / "_build/planted/times.json", '"02_second": ', '"02_second": 99')
     assert any(line.startswith("02_second: 99") for line in editions.check("planted"))
+
+
+def test_the_staged_book_has_the_editions_notebooks_its_banner_and_marks_on_stale_pages(copied):
+    (copied / "_config.yml").write_text("title: T\nsphinx: {config: {html_theme_options: {kept: true}}}\n")
+    (copied / "_toc.yml").write_text("format: jb-book\nroot: book/intro\n")
+    for name in ("data/results/published/x.json", "data/checkpoints/small/x/weights.safetensors"):
+        (copied / name).parent.mkdir(parents=True, exist_ok=True)
+        (copied / name).write_text("{}")
+    edit(copied / "notebooks/02_second.py", "value=1", "value=2")
+    staged = book.stage("planted")
+    config = yaml.safe_load((staged / "_config.yml").read_text())
+    options = config["sphinx"]["config"]["html_theme_options"]
+    assert options == {"kept": True, "announcement": "A generated world."}
+    assert (staged / "data/results/published/x.json").is_file()
+    assert not (staged / "data/checkpoints").exists()
+    first, second = (nbformat.read(staged / f"notebooks/{n}.ipynb", as_version=4) for n in ("01_first", "02_second"))
+    assert first.metadata["book"]["edition"] == "planted"
+    assert ["stale" in [cell.id for cell in one.cells] for one in (first, second)] == [False, True]
+    nbformat.validate(second)
+    assert "stale" not in (copied / "_build/planted/notebooks/02_second.ipynb").read_text()
