@@ -7,7 +7,7 @@ Nobody takes an item twice.
 """
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from typing import NamedTuple
 
@@ -49,6 +49,8 @@ GENRES = (
 TOGETHER = {("Riddle", "Ghost"): 0.6, ("Garden", "Kitchen"): 0.5, ("Sea", "Song"): 0.4, ("City", "Machine"): 0.4}
 MOODS = ("Quiet", "Last", "Crooked", "Silver", "Hidden", "Golden", "Forgotten", "Wandering", "Patient", "Broken")
 MOODS += ("Borrowed", "Distant", "Early", "Painted", "Hollow", "Restless", "Honest", "Second", "Midnight", "Blue")
+FIRST_YEAR, YEARS = 1950, 50  # of the items
+ERA = 0.8  # what the years count beside the genres
 DAY = 86_400
 OPENING = 978_307_200  # 2001-01-01, in seconds since 1970
 
@@ -62,10 +64,10 @@ class World:
     genres: int = 14  # the first so many of ``GENRES``
     tastes: int = 28  # in all; each genre is the main wish of at least one
     tastes_per_user: int = 4
-    length: float = 50.0  # mean choices of a user
+    length: int = 50  # mean choices of a user
     zipf: float = 0.7  # popularity of the item of rank r goes with r ** -zipf
-    focus: float = 3.0  # how strongly a taste prefers what it wishes for (0 = not at all)
-    follow: float = 2.0  # how strongly a choice resembles the one before it (0 = order tells nothing but the session)
+    focus: float = 3.5  # how strongly a taste prefers what it wishes for (0 = not at all)
+    follow: float = 4.0  # how strongly a choice resembles the one before it (0 = order tells nothing but the session)
     session: float = 6.0  # mean choices until a taste is drawn anew
     drift: float = 0.7  # share of a user's wishes that has moved to the later tastes by the end
     noise: float = 0.05  # share of choices made by popularity alone
@@ -73,11 +75,16 @@ class World:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        small, names = 12, f"the {len(GENRES)} there are"
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, bool) or not isinstance(value, (int, float) if field.type is float else int):
+                raise ValueError(
+                    f"{field.name}={value!r}: expected a{' number' if field.type is float else 'n integer'}"
+                )
         checks = {
             "users": (1 <= self.users, "at least 1"),
             "items": (100 <= self.items <= 20_000, "100 to 20,000"),
-            "genres": (small <= self.genres <= len(GENRES), f"{small} to {names}"),
+            "genres": (12 <= self.genres <= len(GENRES), f"12 to {len(GENRES)}"),
             "tastes": (self.genres <= self.tastes, f"at least one a genre, {self.genres}"),
             "tastes_per_user": (2 <= self.tastes_per_user <= self.tastes, f"2 to tastes={self.tastes}"),
             "length": (5 <= self.length <= self.items / 4, f"5 to a quarter of the items, {self.items / 4:g}"),
@@ -106,10 +113,10 @@ class Truth:
     whim: Bool[np.ndarray, "e"]  # was the choice made by popularity alone?
     profiles: Float[np.ndarray, "t g"]  # how much each taste wishes for each genre
     eras: Float[np.ndarray, "t"]  # the year that each taste likes best
-    factors: Float[np.ndarray, "i f"]  # what counts in an item: its genres (unit length), then its place in time
+    factors: Float[np.ndarray, "i f"]  # what counts in an item: genres (length 1, rare ones weigh more), then its year
     popularity: Float[np.ndarray, "i"]  # sums to 1
     appeal: Float[np.ndarray, "t i"]  # weight of each item under each taste, popularity included
-    alike: Float[np.ndarray, "i i"]  # factor on the weight of the second item right after the first
+    alike: Float[np.ndarray, "i i"]  # factor on an item's weight (column) right after another (row)
     user_tastes: Int[np.ndarray, "u c"]  # the tastes of each user
     early: Float[np.ndarray, "u c"]  # how likely each of them is to be drawn at the start; rows sum to 1
     late: Float[np.ndarray, "u c"]  # and at the end, with ``drift`` 1
@@ -163,15 +170,11 @@ def generate(world: World) -> tuple[Interactions, Truth]:
     """The interactions of ``world`` and the truth behind them; the same for the same world on the same machine."""
     rng = np.random.default_rng(world.seed)
     genres = _genres(world, rng)
-    years = rng.integers(1950, 2000, world.items)
-    popularity = _to_one((1 + rng.permutation(world.items)) ** -world.zipf)
-    angle = (years - 1950) / 50 * math.pi  # two items' product is 1 in the same year, -1 half a century apart
-    era = 0.5 * np.stack([np.cos(angle), np.sin(angle)], 1)
-    factors = np.hstack([genres / np.sqrt(genres.sum(1, keepdims=True)), era])
+    years = rng.integers(FIRST_YEAR, FIRST_YEAR + YEARS, world.items)
+    factors = np.hstack([_specific(genres), ERA * _clock(years)])
     profiles, eras = _tastes(world, rng)
-    angle = (eras - 1950) / 50 * math.pi
-    wishes = np.hstack([profiles, np.stack([np.cos(angle), np.sin(angle)], 1)])
-    appeal = popularity * np.exp(world.focus * wishes @ factors.T)
+    popularity = _to_one((1.0 + rng.permutation(world.items)) ** -world.zipf)
+    appeal = popularity * np.exp(world.focus * np.hstack([profiles, _clock(eras)]) @ factors.T)
     alike = np.exp(world.follow * factors @ factors.T)
     users = _users(world, rng)
     user, item, taste, whim, fresh = _choose(world, rng, appeal, alike, popularity, *users)
@@ -214,6 +217,18 @@ def _genres(world: World, rng: np.random.Generator) -> Bool[np.ndarray, "i g"]:
     return has
 
 
+def _specific(genres: Bool[np.ndarray, "i g"]) -> Float[np.ndarray, "i g"]:
+    """The genres of an item as a vector of length 1, in which a rarer genre says more."""
+    told = genres * np.log(1 / genres.mean(0))
+    return told / np.linalg.norm(told, axis=1, keepdims=True)
+
+
+def _clock(year: np.ndarray) -> Float[np.ndarray, "n 2"]:
+    """A year on half a circle: two have the product 1 if they are the same, -1 if they are all the years apart."""
+    angle = (year - FIRST_YEAR) / YEARS * math.pi
+    return np.stack([np.cos(angle), np.sin(angle)], 1)
+
+
 def _tastes(world: World, rng: np.random.Generator) -> tuple[Float[np.ndarray, "t g"], Float[np.ndarray, "t"]]:
     """What tastes wish for: a main genre, a second one, something to avoid, and a year."""
     profiles = np.zeros((world.tastes, world.genres))
@@ -222,7 +237,7 @@ def _tastes(world: World, rng: np.random.Generator) -> tuple[Float[np.ndarray, "
         profiles[t, shunned] = -0.5
         profiles[t, second] = 0.6
         profiles[t, t % world.genres] = 1.0
-    return profiles, rng.uniform(1950, 2000, world.tastes)
+    return profiles, rng.uniform(FIRST_YEAR, FIRST_YEAR + YEARS, world.tastes)
 
 
 def _users(world: World, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
@@ -237,8 +252,21 @@ def _users(world: World, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
     return length, tastes, _to_one(early), _to_one(late)
 
 
-def _choose(world, rng, appeal, alike, popularity, length, tastes, early, late):
-    """One choice of every user after another, all users at once; the longest first, so that those who go on lead."""
+def _choose(
+    world: World,
+    rng: np.random.Generator,
+    appeal: Float[np.ndarray, "t i"],
+    alike: Float[np.ndarray, "i i"],
+    popularity: Float[np.ndarray, "i"],
+    length: Int[np.ndarray, "u"],
+    tastes: Int[np.ndarray, "u c"],
+    early: Float[np.ndarray, "u c"],
+    late: Float[np.ndarray, "u c"],
+) -> tuple[np.ndarray, ...]:
+    """Of each event the user, the item, the taste, whether it was a whim, and whether the taste was drawn anew.
+
+    All users choose at once, place after place of their histories; the longest lead, so that who goes on is a slice.
+    """
     order = np.argsort(-length, kind="stable")
     length, tastes, early, late = (x[order] for x in (length, tastes, early, late))
     free = np.ones((world.users, world.items))
@@ -263,7 +291,9 @@ def _choose(world, rng, appeal, alike, popularity, length, tastes, early, late):
     return user[rows], *(x[rows] for x in rest)
 
 
-def _times(world: World, rng: np.random.Generator, user, fresh) -> Int[np.ndarray, "e"]:
+def _times(
+    world: World, rng: np.random.Generator, user: Int[np.ndarray, "e"], fresh: Bool[np.ndarray, "e"]
+) -> Int[np.ndarray, "e"]:
     """Seconds since 1970: users arrive over the years, minutes pass within a session and days between two."""
     gap = np.where(fresh, rng.exponential(3 * DAY, len(user)) + DAY / 4, rng.exponential(900, len(user)) + 60)
     first = np.flatnonzero(np.diff(user, prepend=-1))
@@ -289,7 +319,14 @@ def _titles(genres: Bool[np.ndarray, "i g"], rng: np.random.Generator) -> list[s
     return list(titles)
 
 
-def _mix(world: World, early, late, place, length) -> Float[np.ndarray, "n c"]:
+def _mix(
+    world: World,
+    early: Float[np.ndarray, "n c"],
+    late: Float[np.ndarray, "n c"],
+    place: Int[np.ndarray, "n"],
+    length: Int[np.ndarray, "n"],
+) -> Float[np.ndarray, "n c"]:
+    """How likely each taste is to be drawn at a place of the history."""
     moved = world.drift * (place / np.maximum(length - 1, 1))[:, None]
     return (1 - moved) * early + moved * late
 
