@@ -116,8 +116,10 @@ def resolved(name: str, seed: int | None = None, **overrides: Any) -> dict[str, 
     chosen = recipe(name, seed, **overrides)
     values = chosen.model_dump()
     if isinstance(chosen, RecommenderRecipe):
+        from recsae_core.data import sources
+
         source = dataset(name.partition("/")[0]).model_dump(exclude={"files"})
-        return values | {"dataset": source}
+        return values | {"dataset": source | {"options": sources.settings(source["source"], **source["options"])}}
     values |= chosen.merged() | {"parent": fingerprint(chosen.parent, chosen.seed_of_parent)}
     return {key: value for key, value in values.items() if key not in ("preset", "parent_seed")}
 

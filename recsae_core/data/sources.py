@@ -4,7 +4,7 @@ import hashlib
 import os
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 from functools import cache
 from inspect import signature
 from pathlib import Path, PurePosixPath
@@ -58,8 +58,7 @@ def load(name: str, **options: Any) -> Interactions:
     if source.parser == "planted":
         from recsae_core.data import planted
 
-        _refuse(name, options, [field.name for field in fields(planted.World)])
-        return planted.generate(planted.World(**options))[0]
+        return planted.generate(planted.World(**settings(name, **options)))[0]
     if source.parser == "csv":
         _refuse(name, options, [*signature(parsers.anybody).parameters])
         if "interactions" not in options:
@@ -69,6 +68,16 @@ def load(name: str, **options: Any) -> Interactions:
     files, vouched = find(source)
     read = getattr(parsers, source.parser)
     return replace(read(files), provenance=_provenance(name, source, files, vouched))
+
+
+def settings(name: str, **options: Any) -> dict[str, Any]:
+    """The options of ``load`` with the defaults of a generated world filled in: all that decides what it is."""
+    if name not in registry() or registry()[name].parser != "planted":
+        return options
+    from recsae_core.data import planted
+
+    _refuse(name, options, [field.name for field in fields(planted.World)])
+    return asdict(planted.World(**options))
 
 
 def csv(interactions: str | Path, items: str | Path | None = None, **options: Any) -> Interactions:

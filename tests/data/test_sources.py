@@ -177,3 +177,14 @@ def test_movielens_1m():
     assert inter.attributes.sum(0).tolist() == [int(count) for count in counts.split()]
     assert inter.attribute_names[3] == "Children's"
     assert inter.provenance["files"]["movies.dat"]["exact"] is True
+
+
+def test_settings_fill_in_the_laws_of_a_generated_world_and_leave_other_options_alone():
+    from dataclasses import asdict
+
+    from recsae_core.data.planted import World
+
+    assert sources.settings("planted", seed=3) == asdict(World(seed=3))
+    assert sources.settings("csv", sep=";") == {"sep": ";"}
+    with pytest.raises(ValueError, match="sead"):
+        sources.settings("planted", sead=3)
