@@ -61,7 +61,9 @@ pd.Series(
 
 # %%
 known = inter.provenance
-pd.DataFrame(known["files"]).T if "files" in known else pd.Series(known["world"], name="the laws of the world").to_frame()
+pd.DataFrame(known["files"]).T if "files" in known else pd.Series(
+    known["world"], name="the laws of the world"
+).to_frame()
 
 # %% [markdown]
 # ## Popularity: a few items take most
@@ -118,17 +120,16 @@ figures.attribute_counts(items_with[order], [inter.attribute_names[a] for a in o
 parts = artifacts.parts(dataset)
 groups = {"train": parts.train, "sae": parts.sae, "test": parts.test}
 pd.DataFrame(
-    {
-        name: {"interactions": len(g), "users": g.n_users, "items": len(np.unique(g.item))}
-        for name, g in groups.items()
-    }
+    {name: {"interactions": len(g), "users": g.n_users, "items": len(np.unique(g.item))} for name, g in groups.items()}
 ).T
 
 # %%
 cut = pd.Timestamp(parts.cut, unit="s")
 positions = {name: int(cases.inputs(g, length).length.sum()) for name, g in groups.items()}
 print(f"The cut: {cut:%Y-%m-%d %H:%M:%S} UTC.")
-print(f"Positions to read activations at (window {length}): {positions['sae']:,} in sae, {positions['test']:,} in test.")
+print(
+    f"Positions to read activations at (window {length}): {positions['sae']:,} in sae, {positions['test']:,} in test."
+)
 
 # %% [markdown]
 # **What would have surprised us?** A test user with an event before the cut, or one user in two groups. Both would

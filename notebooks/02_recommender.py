@@ -51,10 +51,14 @@ from recsae_core.results import Result
 parts = artifacts.parts(dataset)
 models = {seed: artifacts.get(f"{dataset}/transformer", seed=seed) for seed in seeds}
 model = models[seeds[0]]
-pd.Series(vars(model.config) | {"parameters": sum(p.numel() for p in model.parameters())}, name="transformer").to_frame()
+pd.Series(
+    vars(model.config) | {"parameters": sum(p.numel() for p in model.parameters())}, name="transformer"
+).to_frame()
 
 # %% mystnb={"figure": {"caption": "Training loss and validation NDCG@10, one line a seed. The epoch with the highest score on the right is the one that was kept.", "name": "fig-recommender-training"}, "image": {"alt": "Two panels. Left, the loss falls quickly and then slowly. Right, the score rises steeply in the first epochs and flattens; the seeds lie close together."}}
-history = {seed: pd.DataFrame(artifacts.record(f"{dataset}/transformer", seed=seed)["report"]["history"]) for seed in seeds}
+history = {
+    seed: pd.DataFrame(artifacts.record(f"{dataset}/transformer", seed=seed)["report"]["history"]) for seed in seeds
+}
 figures.training_curves(
     {
         "Training loss (nats)": {f"seed {seed}": h["loss"] for seed, h in history.items()},
@@ -88,6 +92,7 @@ baselines = {
 # history is as good as the real one, a sequential model is a set model with extra steps, and what we find inside
 # it is about sets. We shuffle everything but keep the items.
 
+
 # %%
 def shuffled(held: cases.Holdout, seed: int) -> cases.Holdout:
     """The same holdout with the items of each history in random order."""
@@ -100,6 +105,7 @@ mixed = {seed: ranking.evaluate(models[seed], shuffled(holdout, seed)) for seed 
 
 # %% [markdown]
 # ## The table
+
 
 # %%
 def interval(runs: list[ranking.Ranking], metric: str) -> statistics.Interval:
@@ -140,6 +146,7 @@ by_seed.round(3)
 # from the shuffled to the real history is the part of it that lies in the order. If the seeds differ by as much as
 # the methods do, compare methods over several seeds and never over one.
 
+
 # %% tags=["hide-input"]
 def result(name: str, metric: str, against: str | None = None, known: float | None = None) -> Result:
     """One row of the scoreboard."""
@@ -168,9 +175,5 @@ results.write(
         "seqrec/base/recall@10": result("transformer", "recall@10", "seqrec/item-knn/recall@10", base.get("recall@10")),
         "seqrec/shuffled-history/ndcg@10": result("transformer, history shuffled", "ndcg@10", "seqrec/base/ndcg@10"),
     }
-    | {
-        f"seqrec/{name}/{metric}": result(name, metric)
-        for name in baselines
-        for metric in ("ndcg@10", "recall@10")
-    },
+    | {f"seqrec/{name}/{metric}": result(name, metric) for name in baselines for metric in ("ndcg@10", "recall@10")},
 )

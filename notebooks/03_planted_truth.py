@@ -103,7 +103,10 @@ ndcg = {
     for name, runs in quality.items()
 }
 pd.DataFrame(
-    {name: {"NDCG@10": found.value, "of the oracle's": found.value / ndcg["oracle"].value} for name, found in ndcg.items()}
+    {
+        name: {"NDCG@10": found.value, "of the oracle's": found.value / ndcg["oracle"].value}
+        for name, found in ndcg.items()
+    }
 ).T.round(3)
 
 # %% [markdown]
@@ -116,7 +119,9 @@ pd.DataFrame(
 
 # %%
 attributes, names = parts.test.attributes, parts.test.attribute_names
-halves = statistics.item_halves(np.bincount(parts.sae.item, minlength=parts.sae.n_items), splits, np.random.default_rng(0))
+halves = statistics.item_halves(
+    np.bincount(parts.sae.item, minlength=parts.sae.n_items), splits, np.random.default_rng(0)
+)
 
 
 def dictionaries_of(seed: int, x: activations.Rows) -> dict:
@@ -136,7 +141,9 @@ def dictionaries_of(seed: int, x: activations.Rows) -> dict:
 found: dict[str, list[np.ndarray]] = {}
 explained: dict[str, list[float]] = {}
 for seed in tqdm(seeds, desc="seeds"):
-    x, test = (activations.collect(models[seed], "block0", cases.inputs(part, length)) for part in (parts.sae, parts.test))
+    x, test = (
+        activations.collect(models[seed], "block0", cases.inputs(part, length)) for part in (parts.sae, parts.test)
+    )
     for name, dictionary in dictionaries_of(seed, x).items():
         f1 = alignment.concept_f1(dictionary, test.h, test.item, attributes, halves)
         found.setdefault(name, []).append(f1)
@@ -146,7 +153,11 @@ for seed in tqdm(seeds, desc="seeds"):
 order = np.argsort(-parts.test.attributes.mean(0))
 pd.DataFrame(
     {
-        name: {"F1, mean over genres": np.mean(f1), "worst genre": np.mean(f1, 0).min(), "explained variance": np.mean(explained[name])}
+        name: {
+            "F1, mean over genres": np.mean(f1),
+            "worst genre": np.mean(f1, 0).min(),
+            "explained variance": np.mean(explained[name]),
+        }
         for name, f1 in found.items()
     }
 ).T.round(3)
@@ -164,6 +175,7 @@ figures.planted_recovery([np.mean(found[name], 0)[order] for name in shown], [na
 # %% mystnb={"figure": {"caption": "F1 of the best latent for each planted genre, for three numbers of active latents. Everything else is the same.", "name": "fig-planted-sparsity"}, "image": {"alt": "Three dots a genre; the middle sparsity is right of the two others for most genres."}}
 shown = [name for name in found if name.startswith("SAE")]
 figures.planted_recovery([np.mean(found[name], 0)[order] for name in shown], [names[a] for a in order], shown)
+
 
 # %% tags=["hide-input"]
 def over_seeds(values: list, unit: str, better: str, against: str | None = None, note: str = "") -> Result:

@@ -143,7 +143,9 @@ per_genre.round(3)
 
 # %%
 found = {seed: alignment.mean_max_correlation(a) for seed, a in aligned.items()}
-pd.Series({f"seed {seed}": value for seed, value in found.items()}, name="mean over genres of the highest r").round(4).to_frame()
+pd.Series({f"seed {seed}": value for seed, value in found.items()}, name="mean over genres of the highest r").round(
+    4
+).to_frame()
 
 # %% tags=["hide-input"]
 reference = known.get(sae, {})
@@ -181,15 +183,17 @@ results.write(
             [float(q.below_tenth) for q in quality.values()], "latents", "lower", "never_above_0.1"
         ),
         f"seqrec/{sae}/mean_max_correlation": over_seeds(
-            list(found.values()), "Pearson r", "higher", "mean_max_correlation", "seqrec/random-dictionary/mean_max_correlation"
+            list(found.values()),
+            "Pearson r",
+            "higher",
+            "mean_max_correlation",
+            "seqrec/random-dictionary/mean_max_correlation",
         ),
     }
     | {
         f"seqrec/{sae}/max_correlation:{name}": over_seeds(
             [a.r[:, i].max() for a in aligned.values()], "Pearson r", "higher", "none"
-        ).model_copy(
-            update={"reference": theirs.get(name), "source": known["source"] if name in theirs else None}
-        )
+        ).model_copy(update={"reference": theirs.get(name), "source": known["source"] if name in theirs else None})
         for i, name in enumerate(names)
         if np.isfinite(aligned[first].r[:, i]).all()  # an attribute that no item or every item has says nothing
     },

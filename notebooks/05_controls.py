@@ -93,12 +93,15 @@ def dictionaries_of(seed: int, model, x: activations.Rows) -> dict:
 #   that knows an item by heart would pass.)
 
 # %%
-halves = statistics.item_halves(np.bincount(parts.sae.item, minlength=parts.sae.n_items), splits, np.random.default_rng(0))
+halves = statistics.item_halves(
+    np.bincount(parts.sae.item, minlength=parts.sae.n_items), splits, np.random.default_rng(0)
+)
 rows_of_table, per_genre = [], {}
 for seed in tqdm(seeds, desc="seeds"):
     model = artifacts.get(f"{dataset}/transformer", seed=seed)
     x, test = (
-        activations.collect(model, "block0", cases.inputs(part, model.config.length)) for part in (parts.sae, parts.test)
+        activations.collect(model, "block0", cases.inputs(part, model.config.length))
+        for part in (parts.sae, parts.test)
     )
     for kind, found in dictionaries_of(seed, model, x).items():
         for draw, dictionary in enumerate(found):
@@ -123,6 +126,7 @@ for seed in tqdm(seeds, desc="seeds"):
                 base_rate = a.base_rate
 table = pd.DataFrame(rows_of_table)
 table.groupby("dictionary", sort=False)[["latents", "L0", "in sample", "held out"]].mean().round(3)
+
 
 # %% mystnb={"figure": {"caption": "Mean over genres of the highest correlation of any latent: chosen and scored on the same rows (in sample), and scored on items that did not choose the latent (held out). Marks are means over seeds, lines 95% t intervals over seeds.", "name": "fig-controls-means"}, "image": {"alt": "Two marks for each dictionary. The probe is highest, the SAE next; random directions, data rows and the untrained SAE stand well above zero."}}
 def over_seeds(kind: str, column: str) -> statistics.Interval:
@@ -155,6 +159,7 @@ figures.compare_bars([per_genre[kind][1][order] for kind in shown], [names[a] fo
 #
 # A score from 0 (no better than the random dictionary) to 1 (as good as a probe that was told the genres).
 
+
 # %%
 def share_of_the_way(column: str) -> float:
     """Where the SAE stands between the random dictionary and the probe."""
@@ -172,6 +177,7 @@ pd.DataFrame(
         for column in ("in sample", "held out")
     }
 ).T
+
 
 # %% tags=["hide-input"]
 def row(kind: str, column: str, against: str | None) -> Result:

@@ -92,7 +92,8 @@ separation = pd.DataFrame(
     {
         "r": a.r[best, np.arange(len(names))],
         "AUC": a.auc[best, np.arange(len(names))],
-        "silent without": 1 - ((z[:, best] > 0) & ~attributes[rows.item.numpy()]).sum(0) / (~attributes[rows.item.numpy()]).sum(0),
+        "silent without": 1
+        - ((z[:, best] > 0) & ~attributes[rows.item.numpy()]).sum(0) / (~attributes[rows.item.numpy()]).sum(0),
         "silent with": 1 - a.recall[best, np.arange(len(names))],
         "mean with": a.mean_active[best, np.arange(len(names))],
     },
@@ -136,14 +137,37 @@ results.write(
     "06_activations",
     {
         f"seqrec/{sae}/{key}": Result(
-            value=float(value), unit=unit, n=len(rows.h), seeds=[seed], better=better,
-            note=note, artifacts=[f"{dataset}/transformer", f"{dataset}/{sae}"],
+            value=float(value),
+            unit=unit,
+            n=len(rows.h),
+            seeds=[seed],
+            better=better,
+            note=note,
+            artifacts=[f"{dataset}/transformer", f"{dataset}/{sae}"],
         )
         for key, value, unit, better, note in (
-            ("l0_above_0.1", counts["above 0.1"].mean(), "latents a row", "none", "latents above 0.1, all test positions"),
+            (
+                "l0_above_0.1",
+                counts["above 0.1"].mean(),
+                "latents a row",
+                "none",
+                "latents above 0.1, all test positions",
+            ),
             ("mean_auc_of_best", np.nanmean(chosen), "ROC AUC", "higher", "latent chosen by correlation, in sample"),
-            ("mean_silent_without", separation["silent without"].mean(), "share of rows", "higher", "rows without the genre on which its latent is exactly zero, mean over genres"),
-            ("mean_silent_with", separation["silent with"].mean(), "share of rows", "lower", "rows with the genre on which its latent is exactly zero, mean over genres"),
+            (
+                "mean_silent_without",
+                separation["silent without"].mean(),
+                "share of rows",
+                "higher",
+                "rows without the genre on which its latent is exactly zero, mean over genres",
+            ),
+            (
+                "mean_silent_with",
+                separation["silent with"].mean(),
+                "share of rows",
+                "lower",
+                "rows with the genre on which its latent is exactly zero, mean over genres",
+            ),
         )
     },
 )
