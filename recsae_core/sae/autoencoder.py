@@ -29,7 +29,7 @@ class SAEConfig:
     tied: bool = False  # the encoder is the decoder
     unit_norm: bool = True  # decoder rows have norm 1, kept so while training
     standardize: Literal["none", "scalar", "per_dimension"] = "none"  # "scalar": one mean and std over all entries
-    init: Literal["linear", "decoder"] = "decoder"  # encoder: torch's default | the decoder, scaled to the rows
+    init: Literal["linear", "decoder"] = "decoder"  # encoder: torch's default | a copy of the decoder
     b_dec: Literal["zero", "mean"] = "mean"  # where the bias begins; "mean": of the training rows
 
     def __post_init__(self) -> None:
@@ -75,7 +75,7 @@ class SAE(nn.Module):
 
     @torch.no_grad()
     def prepare(self, x: Float[Tensor, "n d"]) -> "SAE":
-        """Take from rows of the site what training begins with: standardisation, mean, variance, biases, scale.
+        """Take from rows of the site what training begins with: standardisation, mean, variance, ``b_dec``.
 
         ``fit`` calls it where nobody has. Statistics are in float64.
         """
@@ -97,16 +97,8 @@ class SAE(nn.Module):
             raise ValueError("all rows are equal: expected rows that differ")
         if self.config.b_dec == "mean":
             self.b_dec.copy_(u_mean)
-        if self.config.init == "decoder" and not self.config.tied:
-            self._calibrate(self.standardized(x[:: max(1, len(x) // 2048)]))
         self.prepared.fill_(True)
         return self
-
-    def _calibrate(self, u: Tensor) -> None:
-        """Scale the encoder so that the first reconstructions have the length that fits best, not many times it."""
-        made = self.reconstruct(self.run(u)[1]) - self.b_dec
-        if (square := made.square().sum()) > 0:
-            self.encoder.mul_(((u - self.b_dec) * made).sum() / square)
 
     def standardized(self, x: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
         """Rows of the site in the units in which the SAE is trained; ``x`` is not changed."""

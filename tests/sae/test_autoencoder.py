@@ -178,13 +178,6 @@ def test_statistics_about_a_far_mean_are_exact():
     assert abs(float(sae.variance) / float(want) - 1) < 1e-5
 
 
-def test_the_first_reconstruction_is_no_worse_than_the_mean():
-    """Encoders as long as the decoder overshoot many times over and need hundreds of steps to come back."""
-    x = planted(2000, 64, directions=256, seed=1)[0]
-    sae = SAE(SAEConfig(64, 1024, "topk", k=32), generator()).prepare(x)
-    assert (sae(x) - x).square().sum() / (x - x.mean(0)).square().sum() < 1
-
-
 def test_generators_decide_the_weights_and_the_global_one_is_left_alone():
     before = torch.get_rng_state()
     one, same, other = make(seed=1), make(seed=1), make(seed=2)

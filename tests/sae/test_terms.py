@@ -107,7 +107,10 @@ class TestAuxK:
         missing = torch.nn.functional.normalize(torch.arange(1.0, D + 1), dim=0)
         p = p._replace(x_hat=p.x - missing, pre=torch.ones(200, M))
         auxk(p).backward()
-        assert float(-sae.W_dec.grad[7] @ (missing - sae.W_dec[7] * (missing @ sae.W_dec[7]))) > 0
+        assert (
+            float(-sae.W_dec.grad[7].detach() @ (missing - sae.W_dec[7].detach() * (missing @ sae.W_dec[7].detach())))
+            > 0
+        )
 
     def test_with_no_dead_latent_it_is_zero(self):
         assert float(auxk(run(make(), rows()))) == 0
