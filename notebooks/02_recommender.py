@@ -129,12 +129,14 @@ quality.round(3)
 reference = artifacts.reference("seqrec", dataset)
 base = reference.get("base", {})
 ndcg = {name: interval(runs, "ndcg@10") for name, runs in everyone.items()}
-figures.quality_bars(
+figures.mean_bars(
     [found.value for found in ndcg.values()],
     list(ndcg),
     low=[found.low for found in ndcg.values()],
     high=[found.high for found in ndcg.values()],
     references={"the authors": base["ndcg@10"]} if base else None,
+    xlabel="NDCG@10",
+    ylabel="Recommender",
 )
 
 # %%

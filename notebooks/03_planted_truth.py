@@ -173,8 +173,9 @@ pd.DataFrame(
 ).T.round(3)
 
 # %% mystnb={"figure": {"caption": "F1 of the best latent for each planted genre, most frequent genre first; latent and threshold were chosen on other items. Mean over seeds.", "name": "fig-planted-recovery"}, "image": {"alt": "One row of dots a genre. The probe is at the right end; the SAE with the right number of active latents is close behind; random directions and the untrained SAE are far to the left."}}
+score = "F1 of the best latent for the planted concept"
 shown = [f"SAE, k = {right}", "neurons", "random directions", "untrained SAE", "probe"]
-figures.planted_recovery([np.mean(found[name], 0)[order] for name in shown], [names[a] for a in order], shown)
+figures.compare_bars([np.mean(found[name], 0)[order] for name in shown], [names[a] for a in order], shown, xlabel=score)
 
 # %% [markdown]
 # **A better copy is not a better reading.** Compare the explained variance of the three SAEs with their F1. Every further
@@ -185,7 +186,7 @@ figures.planted_recovery([np.mean(found[name], 0)[order] for name in shown], [na
 
 # %% mystnb={"figure": {"caption": "F1 of the best latent for each planted genre, for three numbers of active latents. Everything else is the same.", "name": "fig-planted-sparsity"}, "image": {"alt": "Three dots a genre; the middle sparsity is right of the two others for most genres."}}
 shown = [name for name in found if name.startswith("SAE")]
-figures.planted_recovery([np.mean(found[name], 0)[order] for name in shown], [names[a] for a in order], shown)
+figures.compare_bars([np.mean(found[name], 0)[order] for name in shown], [names[a] for a in order], shown, xlabel=score)
 
 
 # %% tags=["hide-input"]
