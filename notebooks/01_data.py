@@ -80,7 +80,9 @@ figures.popularity_curve({dataset: count})
 
 # %%
 top = int(np.ceil(0.1 * inter.n_items))
-print(f"The most popular tenth of the items collects {count[:top].sum() / count.sum():.0%} of all interactions.")
+print(
+    f"The most popular tenth of the items collects {count[:top].sum() / count.sum():.0%} of all interactions."
+)
 
 # %% [markdown]
 # ## Histories: how much does the model know about a user?
@@ -101,7 +103,9 @@ figures.history_lengths(lengths, mark=length)
 # %% mystnb={"figure": {"caption": "Items with each attribute. Rare attributes are easy to match by accident, so every claim about them needs a control.", "name": "fig-data-attributes"}, "image": {"alt": "Horizontal bars, one an attribute, sorted by the number of items; the longest bar is many times the shortest."}}
 items_with = inter.attributes.sum(0)
 order = np.argsort(-items_with)
-figures.attribute_counts(items_with[order], [inter.attribute_names[a] for a in order])
+figures.attribute_counts(
+    items_with[order], [inter.attribute_names[a] for a in order]
+)
 
 # %% [markdown]
 # ## The split: three groups of users who never mix
@@ -120,12 +124,22 @@ figures.attribute_counts(items_with[order], [inter.attribute_names[a] for a in o
 parts = artifacts.parts(dataset)
 groups = {"train": parts.train, "sae": parts.sae, "test": parts.test}
 pd.DataFrame(
-    {name: {"interactions": len(g), "users": g.n_users, "items": len(np.unique(g.item))} for name, g in groups.items()}
+    {
+        name: {
+            "interactions": len(g),
+            "users": g.n_users,
+            "items": len(np.unique(g.item)),
+        }
+        for name, g in groups.items()
+    }
 ).T
 
 # %%
 cut = pd.Timestamp(parts.cut, unit="s")
-positions = {name: int(cases.inputs(g, length).length.sum()) for name, g in groups.items()}
+positions = {
+    name: int(cases.inputs(g, length).length.sum())
+    for name, g in groups.items()
+}
 print(f"The cut: {cut:%Y-%m-%d %H:%M:%S} UTC.")
 print(
     f"Positions to read activations at (window {length}): {positions['sae']:,} in sae, {positions['test']:,} in test."
@@ -138,13 +152,18 @@ print(
 # %%
 assert all(g.time.max() < parts.cut for g in (parts.train, parts.sae))
 assert parts.test.time.min() >= parts.cut
-assert not (set(parts.train.user_ids) & set(parts.sae.user_ids) | set(parts.test.user_ids) & set(parts.train.user_ids))
+assert not (
+    set(parts.train.user_ids) & set(parts.sae.user_ids)
+    | set(parts.test.user_ids) & set(parts.train.user_ids)
+)
 
 # %% tags=["hide-input"]
 results.write(
     "01_data",
     {
-        f"data/{name}/{what}": Result(value=value, unit=what, n=1, better="none")
+        f"data/{name}/{what}": Result(
+            value=value, unit=what, n=1, better="none"
+        )
         for name, g in groups.items()
         for what, value in {
             "interactions": len(g),
@@ -155,7 +174,10 @@ results.write(
     }
     | {
         "data/all/popular_tenth": Result(
-            value=count[:top].sum() / count.sum(), unit="share of interactions", n=len(inter), better="none"
+            value=count[:top].sum() / count.sum(),
+            unit="share of interactions",
+            n=len(inter),
+            better="none",
         )
     },
 )

@@ -49,20 +49,33 @@ from recsae_core.results import Result
 
 # %%
 parts = artifacts.parts(dataset)
-models = {seed: artifacts.get(f"{dataset}/transformer", seed=seed) for seed in seeds}
+models = {
+    seed: artifacts.get(f"{dataset}/transformer", seed=seed) for seed in seeds
+}
 model = models[seeds[0]]
 pd.Series(
-    vars(model.config) | {"parameters": sum(p.numel() for p in model.parameters())}, name="transformer"
+    vars(model.config)
+    | {"parameters": sum(p.numel() for p in model.parameters())},
+    name="transformer",
 ).to_frame()
 
 # %% mystnb={"figure": {"caption": "Training loss and validation NDCG@10, one line a seed. The epoch with the highest score on the right is the one that was kept.", "name": "fig-recommender-training"}, "image": {"alt": "Two panels. Left, the loss falls quickly and then slowly. Right, the score rises steeply in the first epochs and flattens; the seeds lie close together."}}
 history = {
-    seed: pd.DataFrame(artifacts.record(f"{dataset}/transformer", seed=seed)["report"]["history"]) for seed in seeds
+    seed: pd.DataFrame(
+        artifacts.record(f"{dataset}/transformer", seed=seed)["report"][
+            "history"
+        ]
+    )
+    for seed in seeds
 }
 figures.training_curves(
     {
-        "Training loss (nats)": {f"seed {seed}": h["loss"] for seed, h in history.items()},
-        "Validation NDCG@10": {f"seed {seed}": h["ndcg@10"] for seed, h in history.items()},
+        "Training loss (nats)": {
+            f"seed {seed}": h["loss"] for seed, h in history.items()
+        },
+        "Validation NDCG@10": {
+            f"seed {seed}": h["ndcg@10"] for seed, h in history.items()
+        },
     }
 )
 
@@ -81,7 +94,9 @@ figures.training_curves(
 holdout = cases.leave_last_out(parts.test, model.config.length)
 rankings = {seed: ranking.evaluate(models[seed], holdout) for seed in seeds}
 baselines = {
-    name: ranking.evaluate(build(name, n_items=parts.train.n_items).learn(parts.train), holdout)
+    name: ranking.evaluate(
+        build(name, n_items=parts.train.n_items).learn(parts.train), holdout
+    )
     for name in ("most-popular", "item-knn")
 }
 
@@ -96,12 +111,24 @@ baselines = {
 # %%
 def shuffled(held: cases.Holdout, seed: int) -> cases.Holdout:
     """The same holdout with the items of each history in random order."""
-    noise = torch.rand(held.cases.history.shape, generator=torch.Generator().manual_seed(seed))
-    order = noise.masked_fill(held.cases.history < 0, 2.0).argsort(1)  # padding stays at the end
-    return cases.Holdout(cases.Cases(held.cases.user, held.cases.history.gather(1, order)), held.target, held.seen)
+    noise = torch.rand(
+        held.cases.history.shape,
+        generator=torch.Generator().manual_seed(seed),
+    )
+    order = noise.masked_fill(held.cases.history < 0, 2.0).argsort(
+        1
+    )  # padding stays at the end
+    return cases.Holdout(
+        cases.Cases(held.cases.user, held.cases.history.gather(1, order)),
+        held.target,
+        held.seen,
+    )
 
 
-mixed = {seed: ranking.evaluate(models[seed], shuffled(holdout, seed)) for seed in seeds}
+mixed = {
+    seed: ranking.evaluate(models[seed], shuffled(holdout, seed))
+    for seed in seeds
+}
 
 # %% [markdown]
 # ## The table
@@ -111,7 +138,9 @@ mixed = {seed: ranking.evaluate(models[seed], shuffled(holdout, seed)) for seed 
 def interval(runs: list[ranking.Ranking], metric: str) -> statistics.Interval:
     """Mean over runs and users; the interval resamples users, so it says nothing about other datasets."""
     mean = np.mean([run[metric] for run in runs], axis=0)
-    return statistics.bootstrap_mean(mean, np.random.default_rng(0), draws=draws)
+    return statistics.bootstrap_mean(
+        mean, np.random.default_rng(0), draws=draws
+    )
 
 
 everyone = {
@@ -121,8 +150,15 @@ everyone = {
     "most-popular": [baselines["most-popular"]],
 }
 metrics = ["ndcg@10", "recall@10", "mrr@10", "ndcg@50", "recall@50"]
-quality = pd.DataFrame({name: {m: interval(runs, m).value for m in metrics} for name, runs in everyone.items()}).T
-quality["coverage@10"] = [np.mean([run.coverage(10) for run in runs]) for runs in everyone.values()]
+quality = pd.DataFrame(
+    {
+        name: {m: interval(runs, m).value for m in metrics}
+        for name, runs in everyone.items()
+    }
+).T
+quality["coverage@10"] = [
+    np.mean([run.coverage(10) for run in runs]) for runs in everyone.values()
+]
 quality.round(3)
 
 # %% mystnb={"figure": {"caption": "NDCG@10 on the last item of each test user, with 95% bootstrap intervals over users. The transformer is the mean of its seeds.", "name": "fig-recommender-quality"}, "image": {"alt": "Four horizontal marks with intervals: the transformer is far to the right of item-knn and most-popular; with shuffled histories it falls back."}}
@@ -140,7 +176,12 @@ figures.mean_bars(
 )
 
 # %%
-by_seed = pd.DataFrame({f"seed {s}": {m: r[m].mean() for m in metrics} for s, r in rankings.items()}).T
+by_seed = pd.DataFrame(
+    {
+        f"seed {s}": {m: r[m].mean() for m in metrics}
+        for s, r in rankings.items()
+    }
+).T
 by_seed.round(3)
 
 # %% [markdown]
@@ -150,14 +191,20 @@ by_seed.round(3)
 
 
 # %% tags=["hide-input"]
-def result(name: str, metric: str, against: str | None = None, known: float | None = None) -> Result:
+def result(
+    name: str,
+    metric: str,
+    against: str | None = None,
+    known: float | None = None,
+) -> Result:
     """One row of the scoreboard."""
     found = interval(everyone[name], metric)
     return Result(
         value=found.value,
         low=found.low,
         high=found.high,
-        interval="95%, bootstrap over users" + (", mean of the seeds" if len(everyone[name]) > 1 else ""),
+        interval="95%, bootstrap over users"
+        + (", mean of the seeds" if len(everyone[name]) > 1 else ""),
         unit=metric,
         n=len(holdout),
         seeds=seeds if len(everyone[name]) > 1 else [],
@@ -166,16 +213,34 @@ def result(name: str, metric: str, against: str | None = None, known: float | No
         reference=known,
         source=reference["source"] if known is not None else None,
         note="the last item of each test user, full ranking, seen items masked",
-        artifacts=[f"{dataset}/transformer"] if name.startswith("transformer") else [],
+        artifacts=[f"{dataset}/transformer"]
+        if name.startswith("transformer")
+        else [],
     )
 
 
 results.write(
     "02_recommender",
     {
-        "seqrec/base/ndcg@10": result("transformer", "ndcg@10", "seqrec/item-knn/ndcg@10", base.get("ndcg@10")),
-        "seqrec/base/recall@10": result("transformer", "recall@10", "seqrec/item-knn/recall@10", base.get("recall@10")),
-        "seqrec/shuffled-history/ndcg@10": result("transformer, history shuffled", "ndcg@10", "seqrec/base/ndcg@10"),
+        "seqrec/base/ndcg@10": result(
+            "transformer",
+            "ndcg@10",
+            "seqrec/item-knn/ndcg@10",
+            base.get("ndcg@10"),
+        ),
+        "seqrec/base/recall@10": result(
+            "transformer",
+            "recall@10",
+            "seqrec/item-knn/recall@10",
+            base.get("recall@10"),
+        ),
+        "seqrec/shuffled-history/ndcg@10": result(
+            "transformer, history shuffled", "ndcg@10", "seqrec/base/ndcg@10"
+        ),
     }
-    | {f"seqrec/{name}/{metric}": result(name, metric) for name in baselines for metric in ("ndcg@10", "recall@10")},
+    | {
+        f"seqrec/{name}/{metric}": result(name, metric)
+        for name in baselines
+        for metric in ("ndcg@10", "recall@10")
+    },
 )

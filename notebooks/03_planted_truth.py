@@ -57,14 +57,20 @@ parts = artifacts.parts(dataset)
 
 def wish(taste: int) -> str:
     """The two genres that a taste wishes for most."""
-    return " and ".join(world.attribute_names[g] for g in np.argsort(-truth.profiles[taste])[:2])
+    return " and ".join(
+        world.attribute_names[g]
+        for g in np.argsort(-truth.profiles[taste])[:2]
+    )
 
 
 some = np.flatnonzero(world.user == 5)[:12]
 pd.DataFrame(
     {
         "title": world.items["title"].to_numpy()[world.item[some]],
-        "genres": [", ".join(np.array(world.attribute_names)[world.attributes[i]]) for i in world.item[some]],
+        "genres": [
+            ", ".join(np.array(world.attribute_names)[world.attributes[i]])
+            for i in world.item[some]
+        ],
         "taste at work": [wish(t) for t in truth.taste[some]],
         "whim": truth.whim[some],
     }
@@ -79,32 +85,59 @@ pd.DataFrame(
 
 # %%
 inside = {user: row for row, user in enumerate(world.user_ids)}
-last = np.searchsorted(world.user, np.arange(world.n_users), side="right") - 1  # each user's last event
-models = {seed: artifacts.get(f"{dataset}/transformer", seed=seed) for seed in seeds}
+last = (
+    np.searchsorted(world.user, np.arange(world.n_users), side="right") - 1
+)  # each user's last event
+models = {
+    seed: artifacts.get(f"{dataset}/transformer", seed=seed) for seed in seeds
+}
 length = models[seeds[0]].config.length
 holdout = cases.leave_last_out(parts.test, length)
-vocabulary = pd.Index(world.items["id"]).get_indexer(parts.test.items["id"])  # our item -> the world's
+vocabulary = pd.Index(world.items["id"]).get_indexer(
+    parts.test.items["id"]
+)  # our item -> the world's
 
 
 def oracle(asked: cases.Cases) -> torch.Tensor:
     """The true probability of every item for the cases' next event."""
-    events = last[[inside[parts.test.user_ids[u]] for u in asked.user.tolist()]]
+    events = last[
+        [inside[parts.test.user_ids[u]] for u in asked.user.tolist()]
+    ]
     return torch.from_numpy(truth.oracle(events)[:, vocabulary])
 
 
 quality = {
     "oracle": [ranking.evaluate(oracle, holdout)],
-    "transformer": [ranking.evaluate(model, holdout) for model in models.values()],
-    "item-knn": [ranking.evaluate(build("item-knn", n_items=parts.train.n_items).learn(parts.train), holdout)],
-    "most-popular": [ranking.evaluate(build("most-popular", n_items=parts.train.n_items).learn(parts.train), holdout)],
+    "transformer": [
+        ranking.evaluate(model, holdout) for model in models.values()
+    ],
+    "item-knn": [
+        ranking.evaluate(
+            build("item-knn", n_items=parts.train.n_items).learn(parts.train),
+            holdout,
+        )
+    ],
+    "most-popular": [
+        ranking.evaluate(
+            build("most-popular", n_items=parts.train.n_items).learn(
+                parts.train
+            ),
+            holdout,
+        )
+    ],
 }
 ndcg = {
-    name: statistics.bootstrap_mean(np.mean([run["ndcg@10"] for run in runs], 0), np.random.default_rng(0))
+    name: statistics.bootstrap_mean(
+        np.mean([run["ndcg@10"] for run in runs], 0), np.random.default_rng(0)
+    )
     for name, runs in quality.items()
 }
 pd.DataFrame(
     {
-        name: {"NDCG@10": found.value, "of the oracle's": found.value / ndcg["oracle"].value}
+        name: {
+            "NDCG@10": found.value,
+            "of the oracle's": found.value / ndcg["oracle"].value,
+        }
         for name, found in ndcg.items()
     }
 ).T.round(3)
@@ -120,20 +153,29 @@ pd.DataFrame(
 # %%
 attributes, names = parts.test.attributes, parts.test.attribute_names
 halves = statistics.item_halves(
-    np.bincount(parts.sae.item, minlength=parts.sae.n_items), splits, np.random.default_rng(0)
+    np.bincount(parts.sae.item, minlength=parts.sae.n_items),
+    splits,
+    np.random.default_rng(0),
 )
 
 
 def dictionaries_of(seed: int, x: activations.Rows) -> dict:
     """Name -> dictionary for one transformer; ``x`` are the rows to fit on."""
-    saes = {k: artifacts.get(f"{dataset}/sae-topk", seed=seed, sae={"k": k}) for k in ks}
+    saes = {
+        k: artifacts.get(f"{dataset}/sae-topk", seed=seed, sae={"k": k})
+        for k in ks
+    }
     trained, g = saes[right], torch.Generator().manual_seed(seed)
     return {
         f"SAE, k = {right}": trained,
         **{f"SAE, k = {k}": sae for k, sae in saes.items() if k != right},
         "neurons": dictionaries.neurons(x.h),
-        "random directions": dictionaries.random_relu(x.h, trained.m, right, g),
-        "untrained SAE": dictionaries.untrained(SAE(trained.config, g).prepare(x.h), x.h, right),
+        "random directions": dictionaries.random_relu(
+            x.h, trained.m, right, g
+        ),
+        "untrained SAE": dictionaries.untrained(
+            SAE(trained.config, g).prepare(x.h), x.h, right
+        ),
     }
 
 
@@ -143,7 +185,11 @@ def probe_f1(x: activations.Rows, test: activations.Rows) -> np.ndarray:
     for half in halves:
         known = torch.from_numpy(half)[x.item]
         told = probes.probe(x.h[known], x.item[known], attributes)
-        f1.append(alignment.concept_f1(told, test.h, test.item, attributes, half[None]))
+        f1.append(
+            alignment.concept_f1(
+                told, test.h, test.item, attributes, half[None]
+            )
+        )
     return np.mean(f1, 0)
 
 
@@ -151,12 +197,19 @@ found: dict[str, list[np.ndarray]] = {}
 explained: dict[str, list[float]] = {}
 for seed in tqdm(seeds, desc="seeds"):
     x, test = (
-        activations.collect(models[seed], "block0", cases.inputs(part, length)) for part in (parts.sae, parts.test)
+        activations.collect(
+            models[seed], "block0", cases.inputs(part, length)
+        )
+        for part in (parts.sae, parts.test)
     )
     for name, dictionary in dictionaries_of(seed, x).items():
-        f1 = alignment.concept_f1(dictionary, test.h, test.item, attributes, halves)
+        f1 = alignment.concept_f1(
+            dictionary, test.h, test.item, attributes, halves
+        )
         found.setdefault(name, []).append(f1)
-        explained.setdefault(name, []).append(metrics.reconstruction(dictionary, test.h).explained_variance)
+        explained.setdefault(name, []).append(
+            metrics.reconstruction(dictionary, test.h).explained_variance
+        )
     found.setdefault("probe", []).append(probe_f1(x, test))
 
 # %%
@@ -166,7 +219,9 @@ pd.DataFrame(
         name: {
             "F1, mean over genres": np.mean(f1),
             "worst genre": np.mean(f1, 0).min(),
-            "explained variance": np.mean(explained[name]) if name in explained else np.nan,
+            "explained variance": np.mean(explained[name])
+            if name in explained
+            else np.nan,
         }
         for name, f1 in found.items()
     }
@@ -174,8 +229,19 @@ pd.DataFrame(
 
 # %% mystnb={"figure": {"caption": "F1 of the best latent for each planted genre, most frequent genre first; latent and threshold were chosen on other items. Mean over seeds.", "name": "fig-planted-recovery"}, "image": {"alt": "One row of dots a genre. The probe is at the right end; the SAE with the right number of active latents is close behind; random directions and the untrained SAE are far to the left."}}
 score = "F1 of the best latent for the planted concept"
-shown = [f"SAE, k = {right}", "neurons", "random directions", "untrained SAE", "probe"]
-figures.compare_bars([np.mean(found[name], 0)[order] for name in shown], [names[a] for a in order], shown, xlabel=score)
+shown = [
+    f"SAE, k = {right}",
+    "neurons",
+    "random directions",
+    "untrained SAE",
+    "probe",
+]
+figures.compare_bars(
+    [np.mean(found[name], 0)[order] for name in shown],
+    [names[a] for a in order],
+    shown,
+    xlabel=score,
+)
 
 # %% [markdown]
 # **A better copy is not a better reading.** Compare the explained variance of the three SAEs with their F1. Every further
@@ -186,13 +252,28 @@ figures.compare_bars([np.mean(found[name], 0)[order] for name in shown], [names[
 
 # %% mystnb={"figure": {"caption": "F1 of the best latent for each planted genre, for three numbers of active latents. Everything else is the same.", "name": "fig-planted-sparsity"}, "image": {"alt": "Three dots a genre; the middle sparsity is right of the two others for most genres."}}
 shown = [name for name in found if name.startswith("SAE")]
-figures.compare_bars([np.mean(found[name], 0)[order] for name in shown], [names[a] for a in order], shown, xlabel=score)
+figures.compare_bars(
+    [np.mean(found[name], 0)[order] for name in shown],
+    [names[a] for a in order],
+    shown,
+    xlabel=score,
+)
 
 
 # %% tags=["hide-input"]
-def over_seeds(values: list, unit: str, better: str, against: str | None = None, note: str = "") -> Result:
+def over_seeds(
+    values: list,
+    unit: str,
+    better: str,
+    against: str | None = None,
+    note: str = "",
+) -> Result:
     """A row of the scoreboard: the mean over seeds with Student's t interval."""
-    spread = statistics.mean_over_seeds(np.array(values)) if len(values) > 1 else (float(values[0]), None, None)
+    spread = (
+        statistics.mean_over_seeds(np.array(values))
+        if len(values) > 1
+        else (float(values[0]), None, None)
+    )
     return Result(
         value=spread[0],
         low=spread[1],
@@ -231,7 +312,9 @@ results.write(
         for name, subject in subjects.items()
     }
     | {
-        f"planted/{subject}/explained_variance": over_seeds(explained[name], "share of variance", "higher")
+        f"planted/{subject}/explained_variance": over_seeds(
+            explained[name], "share of variance", "higher"
+        )
         for name, subject in subjects.items()
         if subject.startswith("sae")
     }

@@ -43,7 +43,9 @@ parts = artifacts.parts(dataset)
 attributes, names = parts.test.attributes, parts.test.attribute_names
 model = artifacts.get(f"{dataset}/transformer", seed=seed)
 dictionary = artifacts.get(f"{dataset}/{sae}", seed=seed)
-rows = activations.collect(model, "block0", cases.inputs(parts.test, model.config.length))
+rows = activations.collect(
+    model, "block0", cases.inputs(parts.test, model.config.length)
+)
 z = dictionary.encode(rows.h).dense().detach().numpy()
 a = alignment.align(dictionary, rows.h, rows.item, attributes)
 best = np.nan_to_num(a.r, nan=-1).argmax(0)
@@ -93,7 +95,8 @@ separation = pd.DataFrame(
         "r": a.r[best, np.arange(len(names))],
         "AUC": a.auc[best, np.arange(len(names))],
         "silent without": 1
-        - ((z[:, best] > 0) & ~attributes[rows.item.numpy()]).sum(0) / (~attributes[rows.item.numpy()]).sum(0),
+        - ((z[:, best] > 0) & ~attributes[rows.item.numpy()]).sum(0)
+        / (~attributes[rows.item.numpy()]).sum(0),
         "silent with": 1 - a.recall[best, np.arange(len(names))],
         "mean with": a.mean_active[best, np.arange(len(names))],
     },
@@ -116,7 +119,9 @@ at = np.bincount(item, minlength=len(attributes))
 
 def card(genre: int, top: int = 5) -> pd.DataFrame:
     """The items on which the best latent of a genre is highest."""
-    mean = np.bincount(item, weights=z[:, best[genre]], minlength=len(at)) / np.maximum(at, 1)
+    mean = np.bincount(
+        item, weights=z[:, best[genre]], minlength=len(at)
+    ) / np.maximum(at, 1)
     mean[at < 10] = -1
     order = np.argsort(-mean)[:top]
     return pd.DataFrame(
@@ -153,7 +158,13 @@ results.write(
                 "none",
                 "latents above 0.1, all test positions",
             ),
-            ("mean_auc_of_best", np.nanmean(chosen), "ROC AUC", "higher", "latent chosen by correlation, in sample"),
+            (
+                "mean_auc_of_best",
+                np.nanmean(chosen),
+                "ROC AUC",
+                "higher",
+                "latent chosen by correlation, in sample",
+            ),
             (
                 "mean_silent_without",
                 separation["silent without"].mean(),

@@ -25,6 +25,8 @@ PAPERS = {
     "recsae": "recsae: TopK SAE on the user side of any recommender",
     "seqrec": "seqrec: L1 SAE on the residual stream of a transformer",
     "monosemantic": "monosemantic: one SAE for user and item embeddings",
+    "planted": "The planted world, where the truth is known",
+    "data": "The data",
 }
 log = logging.getLogger(__name__)
 Result = Mapping[str, object]
@@ -145,7 +147,7 @@ class Scoreboard(SphinxDirective):
         for key, result in shown.items():
             papers.setdefault(key.split("/")[0], {})[key] = result
         out: list[nodes.Node] = []
-        for paper, results in papers.items():
+        for paper, results in sorted(papers.items(), key=lambda item: [*PAPERS, item[0]].index(item[0])):
             whole = pattern is None
             section = nodes.section(ids=[f"results-{paper}"]) if whole else nodes.container()
             if whole:
