@@ -13,7 +13,6 @@ from jaxtyping import Bool, Float, Int
 from scipy.sparse import csc_array, csr_array
 from torch import Tensor
 
-from recsae_core.interpret.statistics import Interval, resample_counts
 from recsae_core.sae.base import Code, Dictionary, check_rows
 
 
@@ -99,21 +98,6 @@ def mean_max_correlation(alignment: Alignment) -> float:
     Chosen and scored on the same rows, as the authors do; ``held_out_max`` is the honest companion.
     """
     return float(np.nanmean(alignment.r.max(0)))
-
-
-def mean_max_interval(alignment: Alignment, generator: np.random.Generator, draws: int = 500) -> Interval:
-    """``mean_max_correlation`` with a 95% percentile interval, bootstrap over items, the chosen latents kept."""
-    varies = np.flatnonzero(~np.isnan(alignment.r).all(0))
-    best = alignment.r[:, varies].argmax(0)
-    chosen, where = np.unique(best, return_inverse=True)
-    present = np.flatnonzero(alignment.count)
-    weight = np.zeros(len(alignment.count))
-    values = np.empty(draws)
-    for s, drawn in enumerate(resample_counts(len(present), draws, generator)):
-        weight[present] = drawn
-        values[s] = np.nanmean(alignment.on_items(weight, chosen)[where, varies])
-    low, high = np.quantile(values, (0.025, 0.975))
-    return Interval(mean_max_correlation(alignment), float(low), float(high))
 
 
 def held_out_max(alignment: Alignment, halves: Bool[np.ndarray, "s i"]) -> Float[np.ndarray, "s a"]:

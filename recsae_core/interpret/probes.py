@@ -5,6 +5,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from recsae_core.interpret.alignment import check_labels
 from recsae_core.interpret.dictionaries import Linear, least_squares
 from recsae_core.sae.base import check_rows
 
@@ -21,7 +22,7 @@ def probe(
     ``held_out_probe`` is.
     """
     check_rows(x, x.shape[1])
-    y = torch.from_numpy(attributes)[_checked(item, len(x), len(attributes))]
+    y = torch.from_numpy(attributes[check_labels(item, x, attributes)])
     if kind == "least_squares":
         slope, bias = least_squares(x, y.to(x.dtype))
     elif kind == "logistic":
@@ -48,7 +49,7 @@ def held_out_probe(
     For each split the least-squares probe is fitted on the rows ``x`` of the marked half of the items and scored
     on the rows ``h`` of the other half. NaN where an attribute does not vary among the rows scored.
     """
-    x_item, item = _checked(x_item, len(x), len(attributes)), _checked(item, len(h), len(attributes))
+    x_item, item = (torch.from_numpy(check_labels(*rows, attributes)) for rows in ((x_item, x), (item, h)))
     label = torch.from_numpy(attributes)
     out = np.empty((len(halves), attributes.shape[1]))
     for s, half in enumerate(torch.from_numpy(halves)):
@@ -75,11 +76,3 @@ def _logistic(x: Float[Tensor, "n d"], y: Bool[Tensor, "n a"]) -> tuple[Float[Te
             slope[:, a] = torch.from_numpy(found.coef_[0]).to(x.dtype) / scale
             bias[a] = float(found.intercept_[0]) - mean @ slope[:, a]
     return slope, bias
-
-
-def _checked(item: Int[Tensor, "_"], n: int, n_items: int) -> Int[Tensor, "_"]:
-    if len(item) != n:
-        raise ValueError(f"item has {len(item)} rows: expected {n}, as many as there are vectors")
-    if n and not (item.min() >= 0 and item.max() < n_items):
-        raise ValueError(f"item holds ids from {item.min()} to {item.max()}: expected 0 to {n_items - 1}")
-    return item.long()

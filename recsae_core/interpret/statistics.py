@@ -60,25 +60,6 @@ def bootstrap_mean(
     return _percentiles(values.mean(0), np.tensordot(counts, sums, axes=1) / weight, level)
 
 
-def bootstrap_correlation(
-    z: Float[np.ndarray, "n p"],
-    y: Float[np.ndarray, "n p"] | Bool[np.ndarray, "n p"],
-    cluster: Int[np.ndarray, "n"],
-    generator: np.random.Generator,
-    *,
-    draws: int = 2000,
-    level: float = 0.95,
-) -> Interval:
-    """Pearson r of each column of ``z`` with the same column of ``y``; interval by bootstrap over clusters (users).
-
-    0 where a column of a sample is constant.
-    """
-    z, y = z - z.mean(0, dtype=np.float64), y - y.mean(0, dtype=np.float64)
-    sums = _sum_by(np.stack([np.ones_like(z), z, y, z * z, y * y, z * y], axis=1), cluster)
-    counts = resample_counts(len(sums), draws, generator)
-    return _percentiles(_r(sums.sum(0)), _r(np.tensordot(counts, sums, axes=1)), level)
-
-
 def mean_over_seeds(values: Float[np.ndarray, "s *p"], level: float = 0.95) -> Interval:
     """The mean over seeds with Student's t interval; ``ValueError`` for a single seed, which says nothing of spread."""
     from scipy import stats
@@ -97,13 +78,6 @@ def _sum_by(values: np.ndarray, cluster: Int[np.ndarray, "n"]) -> np.ndarray:
     order = np.argsort(cluster, kind="stable")
     first = np.flatnonzero(np.append(True, np.diff(cluster[order]) != 0))
     return np.add.reduceat(values[order], first, axis=0)
-
-
-def _r(sums: np.ndarray) -> np.ndarray:
-    n, z, y, zz, yy, zy = np.moveaxis(sums, -2, 0)
-    var = (zz - z * z / n) * (yy - y * y / n)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(var > 0, (zy - z * y / n) / np.sqrt(var), 0.0)
 
 
 def _percentiles(value: np.ndarray | np.floating, drawn: np.ndarray, level: float) -> Interval:

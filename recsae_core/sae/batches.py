@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from typing import Any, NamedTuple
 
 import torch
@@ -95,10 +96,4 @@ def peek(batches: Iterator[Batch]) -> tuple[Tensor, Iterator[Batch]]:
         taken.append(batch)
         if sum(len(b.h) for b in taken) >= STATISTICS_ROWS:
             break
-    return torch.cat([b.h for b in taken]), _chain(taken, batches)
-
-
-def _chain(taken: list[Batch], rest: Iterator[Batch]) -> Iterator[Batch]:
-    while taken:
-        yield taken.pop(0)
-    yield from rest
+    return torch.cat([b.h for b in taken]), chain(taken, batches)

@@ -150,17 +150,6 @@ def test_held_out_selection_takes_the_luck_out_of_a_maximum():
     assert abs(held.mean()) < 0.08
 
 
-def test_the_interval_over_items_holds_the_value_and_narrows_with_items():
-    widths = []
-    for items in (30, 300):
-        h, item, attributes = world(rows=3000, items=items)
-        found = al.align(Given(8), h, item, attributes)
-        value, low, high = al.mean_max_interval(found, np.random.default_rng(0), draws=200)
-        assert low < value < high and value == al.mean_max_correlation(found)
-        widths.append(high - low)
-    assert widths[1] < widths[0] / 2
-
-
 @pytest.mark.parametrize("kind", ["sparse", "signed", "ties", "signed ties", "negative"])
 def test_concept_f1_equals_a_search_by_hand(kind):
     h, item, attributes = world(rows=60, d=3, items=16, attributes=2)

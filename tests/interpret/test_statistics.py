@@ -51,21 +51,6 @@ def test_the_interval_covers_the_truth_as_often_as_it_says():
     assert 0.87 <= inside / 200 <= 0.99
 
 
-def test_bootstrap_of_a_correlation():
-    rng = np.random.default_rng(0)
-    user = rng.integers(0, 100, 2000)
-    y = rng.random((2000, 3)) < 0.3
-    z = y + rng.standard_normal((2000, 3)) * [0.1, 1, 10]
-    z[:, 2] = 4.0
-    found = st.bootstrap_correlation(z, y, user, rng, draws=500)
-    expected = [stats.pearsonr(z[:, p], y[:, p]).statistic for p in range(2)]
-    np.testing.assert_allclose(found.value[:2], expected)
-    assert (found.low[:2] < found.value[:2]).all() and (found.value[:2] < found.high[:2]).all()
-    fisher = np.tanh(np.arctanh(expected[1]) + np.array([-1.96, 1.96]) / np.sqrt(1997))
-    np.testing.assert_allclose((found.low[1], found.high[1]), fisher, atol=0.02)
-    assert found.value[2] == found.low[2] == found.high[2] == 0
-
-
 def test_mean_over_seeds_equals_scipy():
     values = np.array([0.1, 0.3, 0.25])
     found = st.mean_over_seeds(values)
