@@ -1,14 +1,7 @@
 """Every figure as a function of numbers. Knows numbers only."""
 
 from recsae_core.figures.activations import activation_histogram, ecdf, fire_rate_histogram, l0_histogram
-from recsae_core.figures.alignment import (
-    compare_bars,
-    cosine_heatmap,
-    genre_heatmap,
-    mean_bars,
-    planted_recovery,
-    quality_bars,
-)
+from recsae_core.figures.alignment import compare_bars, genre_heatmap, mean_bars
 from recsae_core.figures.data import attribute_counts, history_lengths, popularity_curve
 from recsae_core.figures.training import training_curves
 
@@ -16,15 +9,12 @@ __all__ = [
     "activation_histogram",
     "attribute_counts",
     "compare_bars",
-    "cosine_heatmap",
     "ecdf",
     "fire_rate_histogram",
     "genre_heatmap",
     "history_lengths",
     "l0_histogram",
     "mean_bars",
-    "planted_recovery",
     "popularity_curve",
-    "quality_bars",
     "training_curves",
 ]

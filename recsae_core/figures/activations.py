@@ -40,9 +40,8 @@ def _groups(z: np.ndarray, yes: np.ndarray) -> list[tuple[str, np.ndarray, str, 
     return [group for group in found if len(group[1])]
 
 
-def _legend(figure: Figure, grid: np.ndarray) -> None:
-    pairs = {text: handle for ax in grid.flat for handle, text in zip(*ax.get_legend_handles_labels(), strict=True)}
-    figure.legend(pairs.values(), pairs.keys(), loc="outside upper center", ncols=2)
+def _finish(figure: Figure, grid: np.ndarray) -> None:
+    style.legend(figure, 2)
     for ax in grid[:, 1:].flat:
         ax.set_ylabel("")
 
@@ -73,7 +72,7 @@ def activation_histogram(values: object, has: object, names: Sequence[str]) -> F
         ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=None))
         style.grid(ax, "y")
         ax.set(xlim=(0, top), xlabel="Activation", ylabel="Share of positions")
-    _legend(figure, grid)
+    _finish(figure, grid)
     return figure
 
 
@@ -96,7 +95,7 @@ def ecdf(values: object, has: object, names: Sequence[str]) -> Figure:
         ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
         style.grid(ax, "both")
         ax.set(xlim=(0, top), ylim=(0, 1.02), xlabel="Activation", ylabel="Positions at or below")
-    _legend(figure, grid)
+    _finish(figure, grid)
     return figure
 
 
@@ -124,7 +123,7 @@ def fire_rate_histogram(rates: Mapping[str, object]) -> Figure:
     ax.xaxis.set_major_formatter(SHARE)
     ax.set(xlabel="Share of positions in which a latent fires", ylabel="Latents", xlim=(edges[0], 1))
     style.grid(ax, "y")
-    figure.legend(loc="outside upper center", ncols=min(len(found), 2))
+    style.legend(figure, 2)
     return figure
 
 
@@ -152,5 +151,5 @@ def l0_histogram(counts: Mapping[str, object], *, width: Real | None = None) -> 
     ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=None))
     ax.set(xlabel="Latents that fire at a position", ylabel="Share of positions", xlim=(edges[0], edges[-1]))
     style.grid(ax, "y")
-    figure.legend(loc="outside upper center", ncols=min(len(found), 3))
+    style.legend(figure, 3)
     return figure

@@ -35,7 +35,7 @@ def popularity_curve(counts: Mapping[str, object], *, unit: str = "Interactions"
         axis.set_minor_formatter(NullFormatter())
     ax.set(xlabel=f"Rank among {thing}, most popular first", ylabel=unit)
     style.grid(ax, "both")
-    figure.legend(loc="outside upper center", ncols=min(len(found), 2))
+    style.legend(figure, 2)
     return figure
 
 

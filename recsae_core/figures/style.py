@@ -114,6 +114,15 @@ def upright(ax: axes.Axes, x: Real, text: str) -> None:
     ax.text(x, 1.02, text, transform=ax.get_xaxis_transform(), color=RUST, fontsize=8.5, ha="center")
 
 
+def legend(figure: Figure, columns: int) -> None:
+    """One legend above all panels, each name once."""
+    pairs: dict[str, object] = {}
+    for ax in figure.axes:
+        handles, texts = ax.get_legend_handles_labels()
+        pairs |= dict(zip(texts, handles, strict=True))
+    figure.legend(pairs.values(), pairs.keys(), loc="outside upper center", ncols=min(len(pairs), columns))
+
+
 def styled(function: Callable[P, Figure]) -> Callable[P, Figure]:
     """The function drawing in this style, whatever the reader's own settings are, and leaving those alone."""
 

@@ -42,7 +42,6 @@ def training_curves(
         ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         ax.set(xlabel=xlabel, ylabel=quantity)
         style.grid(ax, "y")
-    pairs = {text: handle for ax in grid.flat for handle, text in zip(*ax.get_legend_handles_labels(), strict=True)}
-    if len(pairs) > 1:
-        figure.legend(pairs.values(), pairs.keys(), loc="outside upper center", ncols=min(len(pairs), 4))
+    if len({name for lines in panels.values() for name in lines}) > 1:
+        style.legend(figure, 4)
     return figure
