@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from recsae_core.figures import marks, style
+from recsae_core.figures import style
+from recsae_core.figures.alignment import mean_bars
 from recsae_core.figures.style import Figure, Real
 
 BINS = 36
@@ -44,7 +45,7 @@ def attribute_counts(counts: object, names: Sequence[str], *, xlabel: str = "Ite
 
     Read: the rare ones, whose best latent has the least evidence behind it.
     """
-    return marks.bars(counts, names, xlabel=xlabel, ylabel="Attribute", title=title, digits=",.0f", first=False)
+    return mean_bars(counts, names, xlabel=xlabel, ylabel="Attribute", title=title, digits=",.0f", first=False)
 
 
 @style.styled

@@ -7,7 +7,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection, PathCollection
 from matplotlib.figure import Figure
 
-from recsae_core.figures import activations, alignment, data, marks, style, training
+from recsae_core.figures import activations, alignment, data, style, training
 
 GENRES = [
     "Action",
@@ -252,4 +252,4 @@ def test_a_dollar_sign_in_a_title_is_a_dollar_sign():
     ("value", "text"), [(0.564, ".56"), (-0.08, "-.08"), (1.0, "1.0"), (-1.0, "-1.00"), (0, ".00")]
 )
 def test_short_numbers(value, text):
-    assert marks.short(value) == text
+    assert alignment.short(value) == text
