@@ -119,7 +119,9 @@ class SAE(nn.Module):
         if prefix is not None and not 0 <= prefix <= self.m:
             raise ValueError(f"prefix={prefix}: expected 0 <= prefix <= m={self.m}")
         if z.index is None:
-            return z.value[:, :prefix] @ self.W_dec[:prefix] + self.b_dec
+            whole = prefix is None  # a slice of everything would still cost a copy of the gradient
+            value, W = (z.value, self.W_dec) if whole else (z.value[:, :prefix], self.W_dec[:prefix])
+            return torch.addmm(self.b_dec, value, W)
         value = z.value if prefix is None else z.value * (z.index < prefix)
         return weighted_rows(value, z.index, self.W_dec) + self.b_dec
 

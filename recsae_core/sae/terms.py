@@ -45,8 +45,11 @@ def fvu(p: Pass) -> Float[Tensor, ""]:
 
 
 def l1(p: Pass) -> Float[Tensor, ""]:
-    """Mean over rows of ``||z||_1``; meaningful with unit-norm decoder rows, else it is evaded by scaling."""
-    return p.z.value.abs().sum(1).mean()
+    """Mean over rows of ``||z||_1``, the sum of the latents, none of which is negative.
+
+    Meaningful with unit-norm decoder rows; else it is evaded by scaling.
+    """
+    return p.z.value.sum(1).mean()
 
 
 def auxk(p: Pass, k: int | None = None) -> Float[Tensor, ""]:

@@ -34,7 +34,7 @@ def test_it_says_what_scikit_learn_says(sparsifier, batch):
     with torch.no_grad():
         x_hat, z = sae(x).double().numpy(), sae.encode(x).dense()
     want = x.double().numpy()
-    assert found.explained_variance == pytest.approx(explained_variance_score(want, x_hat), abs=1e-5)
+    assert found.explained_variance == pytest.approx(explained_variance_score(want, x_hat), rel=1e-5, abs=1e-5)
     assert found.mae == pytest.approx(mean_absolute_error(want, x_hat), rel=1e-5)
     assert found.rmse == pytest.approx(np.sqrt(((want - x_hat) ** 2).mean()), rel=1e-5)
     assert root_mean_squared_error(want[:, 0], x_hat[:, 0]) > 0
