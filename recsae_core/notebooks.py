@@ -13,6 +13,10 @@ from recsae_core import keys, paths
 from recsae_core.files import atomic
 
 SKIP = "skip-verify"  # tag of a cell that draws or trains, left out when results are recomputed
+KERNEL = {
+    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+    "language_info": {"name": "python"},
+}
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
@@ -37,10 +41,7 @@ def parse(path: Path) -> Any:
     book = jupytext.read(path, fmt="py:percent")
     for i, cell in enumerate(book.cells):
         cell["id"] = f"cell-{i:03d}"
-    book.metadata = {
-        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
-        "language_info": {"name": "python"},
-    }
+    book.metadata = dict(KERNEL)
     return book
 
 
@@ -111,8 +112,7 @@ def clean(book: Any) -> list[str]:
     warnings = []
     for name in ("papermill", "widgets"):
         book.metadata.pop(name, None)
-    book.metadata["kernelspec"] = {"display_name": "Python 3", "language": "python", "name": "python3"}
-    book.metadata["language_info"] = {"name": "python"}
+    book.metadata.update(KERNEL)
     for cell in book.cells:
         for name in ("papermill", "execution"):
             cell.metadata.pop(name, None)

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, FiniteFloat, model_validator
 
@@ -65,12 +65,6 @@ def folder(edition: str | None = None) -> Path:
     return paths.root() / "_build" / edition / "results"
 
 
-def _rounded(value: Any) -> Any:
-    if isinstance(value, float):
-        return float(f"{value:.{DIGITS}g}")
-    return value
-
-
 def write(notebook: str, values: Mapping[str, Result]) -> None:
     """Store a notebook's results in ``folder()``, floats rounded to six significant digits.
 
@@ -79,10 +73,9 @@ def write(notebook: str, values: Mapping[str, Result]) -> None:
     for key in values:
         if len(key.split("/")) != 3 or not all(key.split("/")) or key != key.strip():
             raise ValueError(f"key {key!r}: expected paper/subject/metric, as in seqrec/sae-512/l0")
-    rows = {
-        key: {name: _rounded(v) for name, v in (result.model_dump() | {"notebook": notebook}).items()}
-        for key, result in sorted(values.items())
-    }
+    rows = {key: result.model_dump() | {"notebook": notebook} for key, result in sorted(values.items())}
+    for row in rows.values():
+        row |= {name: float(f"{v:.{DIGITS}g}") for name, v in row.items() if isinstance(v, float)}
     write_json(folder() / f"{notebook}.json", rows)
 
 

@@ -7,10 +7,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
-
-from tqdm import tqdm
 
 from recsae_core import editions, notebooks, paths, results
 from recsae_core.results import Result
@@ -47,25 +44,15 @@ def compare(stored: Mapping[str, Result], again: Mapping[str, Result]) -> tuple[
     return lines, wrong
 
 
-def _compute(job: editions.Job, output: Path) -> str | None:
+def _compute(job: editions.Job, output: Path) -> None:
     path = output / f"{job.name}.py"
     path.write_text(notebooks.script(notebooks.parse(job.source), job.parameters), encoding="utf-8")
     variables = editions.variables(job.edition, output) | {"MPLBACKEND": "Agg", "RECSAE_NO_TRAIN": "1"}
     done = subprocess.run(
         [sys.executable, str(path)], cwd=paths.root(), env=os.environ | variables, capture_output=True, text=True
     )
-    return None if done.returncode == 0 else done.stderr.strip()
-
-
-def _recompute(jobs: Sequence[editions.Job], output: Path) -> dict[str, str]:
-    failed = {}
-    with ThreadPoolExecutor(editions.WORKERS) as pool, tqdm(total=len(jobs), desc="verify", unit="notebook") as bar:
-        waiting = {pool.submit(_compute, job, output): job for job in jobs}
-        for future in as_completed(waiting):
-            bar.update()
-            if (error := future.result()) is not None:
-                failed[waiting[future].name] = error
-    return failed
+    if done.returncode:
+        raise RuntimeError(done.stderr.strip())
 
 
 def absent(jobs: Sequence[editions.Job]) -> list[str]:
@@ -93,7 +80,7 @@ def verify(edition: str = "published", wanted: Sequence[str] = ()) -> int:
         print(f"verify {edition}: nothing compared, {', '.join(missing)} is not at hand (set RECSAE_DATA)")
         return NO_DATA
     with tempfile.TemporaryDirectory(prefix="recsae-") as name:
-        failed = _recompute(chosen, Path(name))
+        _, failed = editions.parallel(_compute, {job.name: (job, Path(name)) for job in chosen}, f"verify {edition}")
         again = {key: value for path in sorted(Path(name).glob("*.json")) for key, value in results.read(path).items()}
     stored = {key: value for key, value in results.union(edition).items() if not wanted or key in wanted}
     lines, wrong = compare(stored, {key: value for key, value in again.items() if not wanted or key in wanted})

@@ -1,6 +1,5 @@
 """Text tables that know their lines: a fast reader first; where it fails, a slow pass that finds the line at fault."""
 
-import codecs
 import csv
 import io
 import re
@@ -30,24 +29,20 @@ class Raw:
         place = self.where if line is None else f"{self.where}, line {line}"
         raise ValueError(f"{place}: {what}; {self.remedy}")
 
-    def check(self, encoding: str) -> None:
-        """``ValueError`` where the file is empty, or plainly not text in this encoding."""
-        if not self.content or self.content.isspace():
-            self.fail("the file is empty")
-        if not _is_wide(encoding) and (at := self.content.find(b"\0")) >= 0:
-            self.fail(f"a zero byte, so this is not {encoding} text", self._line_at(at))
-
     def text(self, encoding: str) -> str:
         """The content decoded; ``ValueError`` where it is empty or not text in this encoding."""
-        self.check(encoding)
+        if not self.content or self.content.isspace():
+            self.fail("the file is empty")
         try:
-            return self.content.decode(encoding)
+            text = self.content.decode(encoding)
+        except LookupError:
+            raise ValueError(f"encoding={encoding!r}: unknown, expected for example 'utf-8' or 'latin-1'") from None
         except UnicodeDecodeError as error:
             what = f"byte 0x{self.content[error.start]:02x} is not {encoding} text"
-            self.fail(what, self._line_at(error.start))
-
-    def _line_at(self, byte: int) -> int:
-        return self.content.count(b"\n", 0, byte) + 1
+            self.fail(what, self.content.count(b"\n", 0, error.start) + 1)
+        if (at := text.find("\0")) >= 0:
+            self.fail(f"a zero byte, so this is not {encoding} text", text.count("\n", 0, at) + 1)
+        return text
 
 
 @dataclass(frozen=True)
@@ -100,10 +95,7 @@ def read_dat(raw: Raw, names: Sequence[str]) -> Table:
 
 def csv_rows(raw: Raw, sep: str, encoding: str) -> Iterator[Row]:
     """The rows of a table, the header first, quoted fields as in RFC 4180; blank lines are passed over."""
-    raw.check(encoding)
-    reader = csv.reader(
-        io.TextIOWrapper(io.BytesIO(raw.content), encoding=encoding, newline=""), delimiter=sep, strict=True
-    )
+    reader = csv.reader(io.StringIO(raw.text(encoding), newline=""), delimiter=sep, strict=True)
     width, begin = None, 1
     try:
         for fields in reader:
@@ -116,9 +108,6 @@ def csv_rows(raw: Raw, sep: str, encoding: str) -> Iterator[Row]:
             yield line, fields
     except csv.Error as error:
         raw.fail(f"not a table separated by {sep!r} ({error})", begin)
-    except UnicodeDecodeError:
-        raw.text(encoding)  # raises with the line, which the decoder of a stream does not know
-        raise
 
 
 def header(raw: Raw, sep: str, encoding: str, needed: Sequence[str] = ()) -> list[str]:
@@ -133,7 +122,7 @@ def header(raw: Raw, sep: str, encoding: str, needed: Sequence[str] = ()) -> lis
 
 def read_csv(raw: Raw, kinds: Mapping[str, str], sep: str, encoding: str) -> Table:
     """The columns ``kinds`` (name -> "int64", "float64" or "str") of a table; no field of them may be empty."""
-    names = header(raw, sep, encoding, list(kinds))
+    names, text = header(raw, sep, encoding, list(kinds)), raw.text(encoding)
 
     def rows() -> Iterator[Row]:
         return islice(csv_rows(raw, sep, encoding), 1, None)
@@ -142,25 +131,23 @@ def read_csv(raw: Raw, kinds: Mapping[str, str], sep: str, encoding: str) -> Tab
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)  # pandas only warns of a first row that is too long
             options = {"dtype": dict(kinds), "keep_default_na": False, "index_col": False}
-            frame = pd.read_csv(io.BytesIO(raw.content), sep=sep, encoding=encoding, **options)[list(kinds)]
+            frame = pd.read_csv(io.StringIO(text, newline=""), sep=sep, **options)[list(kinds)]
         for name, kind in kinds.items():
             column = frame[name]
             if kind == "str" and (column.isna() | (column == "")).any():
                 raise ValueError(f"{name} is empty")
             if kind == "float64" and not np.isfinite(column).all():
                 raise ValueError(f"{name} is not finite")
-        if _may_be_ragged(raw, len(names), len(frame), sep, encoding):
+        # pandas fills up a row that is too short: count the separators, or (quoted ones do not count) read slowly
+        if '"' in text:
+            ragged = sum(1 for _ in rows()) != len(frame)
+        else:
+            ragged = text.count(sep) != (len(frame) + 1) * (len(names) - 1)
+        if ragged:
             raise ValueError("wrong column count")
     except (ValueError, OverflowError, pd.errors.ParserWarning) as error:
         find_fault(raw, rows(), kinds, names, error)
     return Table(raw, frame, rows)
-
-
-def _may_be_ragged(raw: Raw, width: int, rows: int, sep: str, encoding: str) -> bool:
-    """pandas fills up a row that is too short: count the separators, or (quoted ones do not count) read slowly."""
-    if _is_wide(encoding) or b'"' in raw.content:
-        return sum(1 for _ in csv_rows(raw, sep, encoding)) != rows + 1
-    return raw.content.count(sep.encode(encoding.removesuffix("-sig"))) != (rows + 1) * (width - 1)
 
 
 def find_fault(
@@ -184,14 +171,6 @@ def _is(field: str, kind: str) -> bool:
         return "_" not in field and bool(np.isfinite(float(field)))
     except ValueError:
         return False
-
-
-def _is_wide(encoding: str) -> bool:
-    """Does the encoding write zero bytes into plain text? ``ValueError`` for one that Python does not know."""
-    try:
-        return codecs.lookup(encoding).name.startswith(("utf-16", "utf-32"))
-    except LookupError:
-        raise ValueError(f"encoding={encoding!r}: unknown, expected for example 'utf-8' or 'latin-1'") from None
 
 
 def _fields(count: int) -> str:

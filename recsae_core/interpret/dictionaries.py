@@ -15,10 +15,7 @@ SAMPLE = 2**23  # entries of a code that are enough to place a threshold and to 
 
 
 class Linear:
-    """``z = act((x - shift) @ W_enc.T + bias)`` with ``act`` ReLU or the identity, ``x_hat = z @ W_dec + offset``.
-
-    ``controls_for`` says in one line what a comparison with this dictionary rules out.
-    """
+    """``z = act((x - shift) @ W_enc.T + bias)`` with ``act`` ReLU or the identity, ``x_hat = z @ W_dec + offset``."""
 
     def __init__(
         self,
@@ -29,12 +26,11 @@ class Linear:
         offset: Float[Tensor, "d"],
         bias: Float[Tensor, "m"] | None = None,
         relu: bool = False,
-        controls_for: str = "",
     ) -> None:
         self.m, self.d = W_enc.shape
         self.W_enc, self.W_dec, self.shift, self.offset = W_enc, W_dec, shift, offset
         self.bias = W_enc.new_zeros(self.m) if bias is None else bias
-        self.relu, self.controls_for = relu, controls_for
+        self.relu = relu
 
     def encode(self, x: Float[Tensor, "n d"]) -> Code:
         """The dense code of each row; signed unless the dictionary has a ReLU."""
@@ -60,8 +56,8 @@ class Linear:
 class Thresholded:
     """Another dictionary whose latents are lowered by one threshold and cut at zero; its decoder is untouched."""
 
-    def __init__(self, inner: Dictionary, threshold: float, controls_for: str = "") -> None:
-        self.inner, self.threshold, self.controls_for = inner, threshold, controls_for
+    def __init__(self, inner: Dictionary, threshold: float) -> None:
+        self.inner, self.threshold = inner, threshold
         self.d, self.m = inner.d, inner.m
 
     def encode(self, x: Float[Tensor, "n d"]) -> Code:
@@ -80,9 +76,7 @@ def neurons(x: Float[Tensor, "n d"]) -> Linear:
     Controls for: what the model's own axes already say. Both signs, for the highest correlation is a signed maximum.
     """
     check_rows(x, x.shape[1])
-    return _both_signs(
-        torch.eye(x.shape[1], dtype=x.dtype, device=x.device), x.new_zeros(x.shape[1]), "the model's own axes"
-    )
+    return _both_signs(torch.eye(x.shape[1], dtype=x.dtype, device=x.device), x.new_zeros(x.shape[1]))
 
 
 def pca(x: Float[Tensor, "n d"], components: int | None = None) -> Linear:
@@ -98,7 +92,7 @@ def pca(x: Float[Tensor, "n d"], components: int | None = None) -> Linear:
         raise ValueError(f"components={components}: expected 1 <= components <= {most}, the smaller side of x")
     found = PCA(components or most, random_state=0).fit(x.double().numpy())
     axes, mean = torch.from_numpy(found.components_).to(x.dtype), torch.from_numpy(found.mean_).to(x.dtype)
-    return _both_signs(axes, mean, "directions of high variance, found without sparsity")
+    return _both_signs(axes, mean)
 
 
 def random_relu(x: Float[Tensor, "n d"], m: int, l0: float | int, generator: torch.Generator) -> Linear:
@@ -108,13 +102,8 @@ def random_relu(x: Float[Tensor, "n d"], m: int, l0: float | int, generator: tor
     correlate with anything that is linear in them.
     """
     _check_m(m)
-    return thresholded_directions(
-        torch.randn(m, x.shape[1], generator=generator, dtype=x.dtype),
-        x,
-        l0,
-        generator,
-        controls_for="the number of latents and their sparsity",
-    )
+    directions = torch.randn(m, x.shape[1], generator=generator, dtype=x.dtype)
+    return thresholded_directions(directions, x, l0, generator)
 
 
 def data_rows(x: Float[Tensor, "n d"], m: int, l0: float | int, generator: torch.Generator) -> Linear:
@@ -127,9 +116,7 @@ def data_rows(x: Float[Tensor, "n d"], m: int, l0: float | int, generator: torch
     if m > len(x):
         raise ValueError(f"m={m}: expected at most {len(x)}, the number of rows")
     chosen = x[torch.randperm(len(x), generator=generator)[:m]] - _mean(x)
-    return thresholded_directions(
-        chosen, x, l0, generator, controls_for="looking where the data lie, without learning anything"
-    )
+    return thresholded_directions(chosen, x, l0, generator)
 
 
 def item_embeddings(
@@ -143,9 +130,7 @@ def item_embeddings(
     check_rows(embedding, x.shape[1])
     centred = embedding - _mean(embedding)
     drawn = torch.randperm(len(embedding), generator=generator)[:m].sort().values
-    return thresholded_directions(
-        centred[drawn], x, l0, generator, controls_for="what identifies single items in the rows"
-    )
+    return thresholded_directions(centred[drawn], x, l0, generator)
 
 
 def untrained(sae: Dictionary, x: Float[Tensor, "n d"], l0: float | int | None = None) -> Thresholded:
@@ -164,16 +149,11 @@ def untrained(sae: Dictionary, x: Float[Tensor, "n d"], l0: float | int | None =
         if not 0 < l0 <= 1.02 * native:
             raise ValueError(f"l0={l0}: expected 0 < l0 <= {native:.4g}, the active latents a row as initialised")
         threshold = max(0.0, _threshold(z, min(l0, native)))
-    return Thresholded(sae, threshold, "what the architecture gives without training")
+    return Thresholded(sae, threshold)
 
 
 def thresholded_directions(
-    directions: Float[Tensor, "m d"],
-    x: Float[Tensor, "n d"],
-    l0: float | int,
-    generator: torch.Generator,
-    *,
-    controls_for: str = "",
+    directions: Float[Tensor, "m d"], x: Float[Tensor, "n d"], l0: float | int, generator: torch.Generator
 ) -> Linear:
     """Any directions as a ReLU dictionary: scaled to unit length, with ONE threshold for all of them.
 
@@ -193,7 +173,7 @@ def thresholded_directions(
     pre = (rows - shift) @ W_enc.T
     bias = pre.new_full((m,), -_threshold(pre, l0))
     W_dec, offset = least_squares((pre + bias).relu_(), rows)
-    return Linear(W_enc, W_dec, shift=shift, offset=offset, bias=bias, relu=True, controls_for=controls_for)
+    return Linear(W_enc, W_dec, shift=shift, offset=offset, bias=bias, relu=True)
 
 
 def least_squares(z: Float[Tensor, "n m"], y: Float[Tensor, "n j"]) -> tuple[Float[Tensor, "m j"], Float[Tensor, "j"]]:
@@ -207,9 +187,9 @@ def least_squares(z: Float[Tensor, "n m"], y: Float[Tensor, "n j"]) -> tuple[Flo
     return slope.to(z.dtype), (mean_y - mean_z @ slope).to(z.dtype)
 
 
-def _both_signs(axes: Float[Tensor, "j d"], mean: Float[Tensor, "d"], controls_for: str) -> Linear:
+def _both_signs(axes: Float[Tensor, "j d"], mean: Float[Tensor, "d"]) -> Linear:
     signed = torch.cat([axes, -axes])
-    return Linear(signed, signed / 2, shift=mean, offset=mean, controls_for=controls_for)
+    return Linear(signed, signed / 2, shift=mean, offset=mean)
 
 
 def _mean(x: Float[Tensor, "n d"]) -> Float[Tensor, "d"]:

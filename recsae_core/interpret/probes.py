@@ -30,10 +30,7 @@ def probe(
     else:
         raise ValueError(f"kind {kind!r}: expected least_squares or logistic")
     W_dec, offset = least_squares(torch.addmm(bias, x, slope), x)
-    ceiling = "nothing: it is told the labels, and is the ceiling"
-    return Linear(
-        slope.T.contiguous(), W_dec, shift=x.new_zeros(x.shape[1]), offset=offset, bias=bias, controls_for=ceiling
-    )
+    return Linear(slope.T.contiguous(), W_dec, shift=x.new_zeros(x.shape[1]), offset=offset, bias=bias)
 
 
 def held_out_probe(

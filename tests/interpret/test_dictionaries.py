@@ -49,7 +49,7 @@ def data():
 class TestContract:
     def test_is_a_dictionary_of_rows(self, name, data):
         dictionary = builders(data)[name]()
-        assert isinstance(dictionary, Dictionary) and dictionary.controls_for
+        assert isinstance(dictionary, Dictionary)
         z = dictionary.encode(data.h[:10])
         assert z.m == dictionary.m and z.dense().shape == (10, dictionary.m) and z.value.dtype == data.h.dtype
         assert dictionary.decode(z).shape == (10, 8)
