@@ -7,7 +7,6 @@ import hashlib
 import os
 import platform
 import shutil
-import tempfile
 import time
 import warnings
 from functools import cache
@@ -22,9 +21,10 @@ from recsae_core import paths, recipes
 from recsae_core.data import sources, split
 from recsae_core.data.interactions import Interactions
 from recsae_core.data.split import Parts
+from recsae_core.files import read_json, whole, write_json
 from recsae_core.keys import digest
 from recsae_core.recipes import RecommenderRecipe, SAERecipe, fingerprint
-from recsae_core.storage import CONFIG, read_json, write_json
+from recsae_core.storage import CONFIG
 
 __all__ = ["at_hand", "commit", "ensure", "find", "fingerprint", "get", "interactions", "parts", "record", "reference"]
 
@@ -136,12 +136,9 @@ def _make(
         "report": report,
         "provenance": _provenance(device, time.monotonic() - start),
     }
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".new-") as temporary:
-        fresh = Path(temporary) / "artifact"
+    with whole(folder) as fresh:
         training.save(module, fresh)
         write_json(fresh / CONFIG, read_json(fresh / CONFIG) | record)
-        os.replace(fresh, folder)
     state.unlink(missing_ok=True)
 
 
@@ -194,10 +191,6 @@ def commit(name: str, *, seed: int | None = None, **overrides: Any) -> Path:
     """Copy a recipe's artifact into ``data/checkpoints``, where it replaces an older one; the new folder."""
     folder, (_, target, _) = ensure(name, seed=seed, **overrides), _place(name, seed, overrides)
     if folder != target:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".new-") as temporary:
-            shutil.copytree(folder, Path(temporary) / "new")
-            if target.exists():
-                os.replace(target, Path(temporary) / "old")
-            os.replace(Path(temporary) / "new", target)
+        with whole(target) as fresh:
+            shutil.copytree(folder, fresh, dirs_exist_ok=True)
     return target

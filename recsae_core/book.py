@@ -8,6 +8,7 @@ from pathlib import Path
 import yaml
 
 from recsae_core import editions, paths
+from recsae_core.files import whole
 
 
 def stage(edition: str) -> Path:
@@ -54,9 +55,6 @@ def html(edition: str) -> Path:
     if done.returncode:
         raise RuntimeError(f"{edition} edition: the book has errors or warnings, see above")
     target = paths.root() / "_build" / edition / "html"
-    fresh = target.with_name(".html.new")
-    shutil.rmtree(fresh, ignore_errors=True)
-    shutil.copytree(build / "_build" / "html", fresh)
-    shutil.rmtree(target, ignore_errors=True)
-    fresh.rename(target)
+    with whole(target) as fresh:
+        shutil.copytree(build / "_build" / "html", fresh, dirs_exist_ok=True)
     return target / "index.html"

@@ -24,6 +24,19 @@ def atomic(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+@contextmanager
+def whole(folder: Path) -> Iterator[Path]:
+    """A new folder to write to; it takes the place of ``folder`` only if the block succeeds."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as name:
+        fresh, old = Path(name) / "new", Path(name) / "old"
+        fresh.mkdir()
+        yield fresh
+        if folder.exists():
+            os.replace(folder, old)
+        os.replace(fresh, folder)
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write ``value`` to ``path`` atomically: indented, keys in the order given, a newline at the end."""
     with atomic(path) as temporary:

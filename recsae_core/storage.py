@@ -1,34 +1,40 @@
-"""Tensors with their configuration: folders of one safetensors file beside one JSON file."""
+"""Tensors with what belongs to them: a model's folder, and the one file that a killed training goes on from."""
 
-import os
-import shutil
-import tempfile
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from recsae_core.files import atomic, read_json, write_json
+from recsae_core.files import atomic, read_json, whole, write_json
 
-__all__ = ["CONFIG", "WEIGHTS", "atomic", "load", "read_json", "save", "write_json"]
+__all__ = [
+    "CONFIG",
+    "WEIGHTS",
+    "atomic",
+    "load",
+    "moments",
+    "read_json",
+    "read_state",
+    "remember",
+    "save",
+    "under",
+    "write_json",
+    "write_state",
+]
 
 WEIGHTS, CONFIG = "weights.safetensors", "config.json"
 
 
 def save(folder: Path, tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> None:
     """Write tensors and their configuration as one folder, replacing an older one as a whole."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as name:
-        temporary = Path(name) / "new"
-        temporary.mkdir()
-        save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, temporary / WEIGHTS)
-        write_json(temporary / CONFIG, config)
-        if folder.exists():
-            shutil.move(folder, Path(name) / "old")
-        os.replace(temporary, folder)
+    with whole(folder) as fresh:
+        save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, fresh / WEIGHTS)
+        write_json(fresh / CONFIG, config)
 
 
 def load(folder: Path, device: str | torch.device = "cpu") -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -40,3 +46,39 @@ def load(folder: Path, device: str | torch.device = "cpu") -> tuple[dict[str, Te
         return load_file(folder / WEIGHTS, device=str(device)), read_json(folder / CONFIG)
     except Exception as error:  # safetensors raises its own error type for a damaged header
         raise ValueError(f"{folder}: cannot be read ({error}); delete it and make it again") from error
+
+
+def write_state(path: Path, state: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
+    """Write tensors as one safetensors file whose header carries the JSON ``state``: it cannot be half-new."""
+    copies = {name: t.detach().cpu().clone(memory_format=torch.contiguous_format) for name, t in tensors.items()}
+    with atomic(path) as temporary:
+        save_file(copies, temporary, metadata={"state": json.dumps(state)})
+
+
+def read_state(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """What ``write_state`` wrote; ``ValueError`` where it cannot be read."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return json.loads(file.metadata()["state"]), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except Exception as error:  # safetensors raises its own error type for a damaged header
+        raise ValueError(f"{path}: cannot be read ({error}); delete it to start anew") from error
+
+
+def under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors whose names begin with ``prefix``, by the rest of their names."""
+    return {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
+
+
+def moments(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """What an optimiser remembers of each parameter, as "adam.PARAMETER.NAME"."""
+    state = optimiser.state_dict()["state"]
+    return {f"adam.{index}.{name}": t for index, found in state.items() for name, t in found.items()}
+
+
+def remember(optimiser: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    """Put back what ``moments`` found."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for place, t in under("adam.", tensors).items():
+        index, _, name = place.partition(".")
+        state.setdefault(int(index), {})[name] = t
+    optimiser.load_state_dict(optimiser.state_dict() | {"state": state})

@@ -58,7 +58,7 @@ published:
 
 ARTIFACTS = """
 datasets:
-  small: {source: planted, options: {users: 200, items: 100, length: 15.0}}
+  small: {source: planted, options: {users: 200, items: 100, length: 15}}
 recipes:
   small/popular: {kind: recommender, model: most-popular}
   small/transformer:

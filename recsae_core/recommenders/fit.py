@@ -1,16 +1,12 @@
 """The one loop that trains every recommender by gradient descent: early stopping, best weights, resume."""
 
-import json
 import math
 import time
 import zlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 from tqdm.auto import tqdm
 
@@ -161,27 +157,23 @@ class _Run:
         return mean
 
     def save(self) -> None:
-        """Write all state as one safetensors file, whose header carries the JSON part: it cannot be half-new."""
+        """Write all state, if there is a file for it."""
         if self.path is None:
             return
         tensors = {f"model.{name}": t for name, t in self.model.state_dict().items()}
-        tensors |= {f"best.{name}": t for name, t in self.best.items()}
-        for index, moments in self.optimiser.state_dict()["state"].items():
-            tensors |= {f"adam.{index}.{name}": t for name, t in moments.items()}
+        tensors |= {f"best.{name}": t for name, t in self.best.items()} | storage.moments(self.optimiser)
         tensors |= {"generator": self.g.get_state(), "global": torch.get_rng_state()}
         device = next(self.model.parameters()).device
         if device.type == "cuda":
             tensors["cuda"] = torch.cuda.get_rng_state(device)
-        tensors = {name: t.detach().cpu().clone(memory_format=torch.contiguous_format) for name, t in tensors.items()}
         state = {name: getattr(self, name) for name in ("key", "history", "best_epoch", "seconds")}
-        with storage.atomic(self.path) as temporary:
-            save_file(tensors, temporary, metadata={"state": json.dumps(state)})
+        storage.write_state(self.path, state, tensors)
 
     def load(self) -> None:
         """Go on from the file where there is one."""
         if self.path is None or not self.path.is_file():
             return
-        tensors, state = _read(self.path)
+        state, tensors = storage.read_state(self.path)
         wrong = [name for name, value in self.key.items() if state["key"].get(name, value) != value]
         if wrong:
             raise ValueError(
@@ -189,26 +181,10 @@ class _Run:
             )
         self.history, self.best_epoch, self.seconds = state["history"], state["best_epoch"], state["seconds"]
         device = next(self.model.parameters()).device
-        self.model.load_state_dict(_under("model.", tensors))
-        self.best = {name: t.to(device) for name, t in _under("best.", tensors).items()}
-        moments: dict[int, dict[str, Tensor]] = {}
-        for name, t in _under("adam.", tensors).items():
-            index, _, moment = name.partition(".")
-            moments.setdefault(int(index), {})[moment] = t
-        self.optimiser.load_state_dict(self.optimiser.state_dict() | {"state": moments})
+        self.model.load_state_dict(storage.under("model.", tensors))
+        self.best = {name: t.to(device) for name, t in storage.under("best.", tensors).items()}
+        storage.remember(self.optimiser, tensors)
         self.g.set_state(tensors["generator"])
         torch.set_rng_state(tensors["global"])
         if "cuda" in tensors and device.type == "cuda":
             torch.cuda.set_rng_state(tensors["cuda"], device)
-
-
-def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    try:
-        with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, json.loads(file.metadata()["state"])  # noqa: SIM118
-    except Exception as error:  # safetensors raises its own error type for a damaged header
-        raise ValueError(f"{path}: cannot be read ({error}); delete it to start anew") from error
-
-
-def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
