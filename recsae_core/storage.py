@@ -12,21 +12,6 @@ from torch import Tensor
 
 from recsae_core.files import atomic, read_json, whole, write_json
 
-__all__ = [
-    "CONFIG",
-    "WEIGHTS",
-    "atomic",
-    "load",
-    "moments",
-    "read_json",
-    "read_state",
-    "remember",
-    "save",
-    "under",
-    "write_json",
-    "write_state",
-]
-
 WEIGHTS, CONFIG = "weights.safetensors", "config.json"
 
 

@@ -13,6 +13,7 @@ from recsae_core.data.split import Parts
 from recsae_core.recipes import RecommenderRecipe, SAERecipe
 from recsae_core.recommenders import Recommender, cases
 from recsae_core.recommenders.fit import FitConfig, fit
+from recsae_core.strict import parse
 
 
 def recommender(
@@ -41,7 +42,6 @@ def sae(
     from recsae_core.recommenders import activations
     from recsae_core.sae import SAE, SAEConfig, TrainConfig
     from recsae_core.sae import fit as fit_saes
-    from recsae_core.sae.autoencoder import parse
 
     read = cases.inputs(getattr(parts, recipe.rows), parent.config.length)
     rows = activations.collect(parent, recipe.site, read).h

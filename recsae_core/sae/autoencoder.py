@@ -1,14 +1,13 @@
 """The sparse autoencoder: one class; what varies is a configuration."""
 
-from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
-from pydantic import ConfigDict, ValidationError
+from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
@@ -16,6 +15,7 @@ from recsae_core import storage
 from recsae_core.sae.base import Code, check_rows
 from recsae_core.sae.selected import weighted_rows
 from recsae_core.sae.sparsifiers import SPARSIFIERS
+from recsae_core.strict import parse
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=True))
@@ -154,15 +154,6 @@ class SAE(nn.Module):
         except RuntimeError as error:
             raise ValueError(f"{folder}: the weights do not fit the configuration ({error})") from error
         return sae.eval()
-
-
-def parse(kind: type, values: Mapping[str, Any], where: str) -> Any:
-    """A configuration from a mapping; ``ValueError`` names ``where`` and every key that is wrong."""
-    try:
-        return kind(**values)
-    except ValidationError as error:
-        wrong = (".".join(map(str, e["loc"])) + ": " * bool(e["loc"]) + e["msg"] for e in error.errors())
-        raise ValueError(f"{where}: {'; '.join(wrong)}") from error
 
 
 def _moments(x: Tensor) -> tuple[Tensor, Tensor]:

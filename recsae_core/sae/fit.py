@@ -1,6 +1,5 @@
 """The one loop that trains SAEs: several at once on the same batches, all clocks in rows, resume after a kill."""
 
-import json
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -12,8 +11,6 @@ import torch
 from jaxtyping import Bool
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
-from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 from tqdm.auto import tqdm
 
@@ -256,39 +253,25 @@ def _key(runs: Sequence[_Run]) -> list[Any]:
 
 
 def _save(path: Path, runs: Sequence[_Run], seen: int) -> None:
-    """All states as one safetensors file, whose header carries the JSON part: it cannot be half-new."""
     tensors = {}
     for i, run in enumerate(runs):
         tensors |= {f"{i}.sae.{name}": t for name, t in run.sae.state_dict().items()} | {f"{i}.silent": run.silent}
-        for j, moments in run.optimiser.state_dict()["state"].items():
-            tensors |= {f"{i}.adam.{j}.{name}": t for name, t in moments.items()}
+        tensors |= {f"{i}.{name}": t for name, t in storage.moments(run.optimiser).items()}
     state = {"key": _key(runs), "rows": seen, "steps": runs[0].steps, "history": [run.history for run in runs]}
-    with storage.atomic(path) as temporary:
-        tensors = {name: t.detach().cpu().clone() for name, t in tensors.items()}
-        save_file(tensors, temporary, metadata={"state": json.dumps(state)})
+    storage.write_state(path, state, tensors)
 
 
 def _load(path: Path, runs: Sequence[_Run]) -> int:
     """Put every run where the file says it was; the rows seen by then, 0 where there is no file."""
     if not path.is_file():
         return 0
-    try:
-        with safe_open(path, framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            state = json.loads(file.metadata()["state"])
-    except Exception as error:  # safetensors raises its own error type for a damaged header
-        raise ValueError(f"{path}: cannot be read ({error}); delete it to start anew") from error
+    state, tensors = storage.read_state(path)
     if state["key"] != _key(runs):
         raise ValueError(f"{path}: belongs to a run with other SAEs, terms or settings; delete it to start anew")
     for i, run in enumerate(runs):
-        under = {name.removeprefix(f"{i}."): t for name, t in tensors.items() if name.startswith(f"{i}.")}
-        run.sae.load_state_dict({name[4:]: t for name, t in under.items() if name.startswith("sae.")})
-        moments: dict[int, dict[str, Tensor]] = {}
-        for name, t in under.items():
-            if name.startswith("adam."):
-                _, j, moment = name.split(".")
-                moments.setdefault(int(j), {})[moment] = t
-        run.optimiser.load_state_dict(run.optimiser.state_dict() | {"state": moments})
-        run.silent = under["silent"].to(run.silent.device)
+        own = storage.under(f"{i}.", tensors)
+        run.sae.load_state_dict(storage.under("sae.", own))
+        storage.remember(run.optimiser, own)
+        run.silent = own["silent"].to(run.silent.device)
         run.history, run.steps = state["history"][i], state["steps"]
     return state["rows"]

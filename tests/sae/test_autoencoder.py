@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recsae_core import storage
+from recsae_core import files, storage
 from recsae_core.sae import SAE, Code, Dictionary, SAEConfig, TrainConfig, fit
 
 from .worlds import generator, planted
@@ -114,7 +114,7 @@ def test_a_fresh_process_computes_bit_equal_codes(tmp_path):
     x = rows(64)
     storage.save(tmp_path / "want", {"x": x, "z": made.encode(x).dense(), "x_hat": made(x)}, {})
     script = (
-        "import sys, torch\nfrom pathlib import Path\nfrom recsae_core import storage\n"
+        "import sys, torch\nfrom pathlib import Path\nfrom recsae_core import files, storage\n"
         "from recsae_core.sae import SAE\n"
         "torch.set_num_threads(int(sys.argv[2]))\nfolder = Path(sys.argv[1])\nwant, _ = storage.load(folder / 'want')\n"
         "sae = SAE.load(folder / 'sae')\nassert torch.equal(sae.encode(want['x']).dense(), want['z'])\n"
@@ -227,11 +227,11 @@ def test_wrong_rows_and_codes_are_refused():
 
 def test_a_damaged_folder_is_refused_by_name(tmp_path):
     make().save(tmp_path / "sae")
-    config = storage.read_json(tmp_path / "sae" / "config.json")
-    storage.write_json(tmp_path / "sae" / "config.json", config | {"config": config["config"] | {"m": 25}})
+    config = files.read_json(tmp_path / "sae" / "config.json")
+    files.write_json(tmp_path / "sae" / "config.json", config | {"config": config["config"] | {"m": 25}})
     with pytest.raises(ValueError, match="do not fit the configuration"):
         SAE.load(tmp_path / "sae")
-    storage.write_json(tmp_path / "sae" / "config.json", {"recommender": "transformer"})
+    files.write_json(tmp_path / "sae" / "config.json", {"recommender": "transformer"})
     with pytest.raises(ValueError, match="expected an SAE"):
         SAE.load(tmp_path / "sae")
     (tmp_path / "sae" / "weights.safetensors").unlink()

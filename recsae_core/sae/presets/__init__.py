@@ -5,9 +5,10 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from recsae_core.sae.autoencoder import SAEConfig, parse
+from recsae_core.sae.autoencoder import SAEConfig
 from recsae_core.sae.fit import TrainConfig
 from recsae_core.sae.terms import TERMS
+from recsae_core.strict import parse
 
 FOLDER = Path(__file__).parent
 SECTIONS = ("sae", "terms", "train")
