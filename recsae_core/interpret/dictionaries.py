@@ -45,13 +45,6 @@ class Linear:
             raise ValueError(f"prefix={prefix}: expected 1 <= prefix <= m={self.m}")
         return torch.addmm(self.offset, z.dense()[:, :prefix], self.W_dec[:prefix])
 
-    def to(self, device: str | torch.device) -> "Linear":
-        """The same dictionary on ``device``."""
-        moved = {k: v.to(device) for k, v in vars(self).items() if isinstance(v, Tensor)}
-        other = object.__new__(Linear)
-        vars(other).update(vars(self) | moved)
-        return other
-
 
 class Thresholded:
     """Another dictionary whose latents are lowered by one threshold and cut at zero; its decoder is untouched."""

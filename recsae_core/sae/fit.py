@@ -61,9 +61,8 @@ class FitResult(NamedTuple):
     """A trained SAE, in evaluation mode, and what happened: one row of ``history`` every ``log_every`` rows."""
 
     sae: SAE
-    history: list[
-        dict[str, int | float]
-    ]  # rows, lr, loss, each term, l0, dead; means over the rows since the row before
+    # rows, lr, loss, each term, l0, dead; means over the rows since the row before
+    history: list[dict[str, int | float]]
     rows: int  # trained on; fewer than asked for where a stream ended that cannot be begun anew
     dead: Bool[Tensor, "m"]  # latents that did not fire in the last ``dead_after`` rows
     seconds: float  # of this call
