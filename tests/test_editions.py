@@ -1,6 +1,7 @@
 import json
 import shutil
 import sys
+from pathlib import Path
 
 import nbformat
 import pytest
@@ -46,7 +47,7 @@ def test_the_kernel_is_this_interpreter_with_one_thread_in_the_root_and_no_path_
     path = executed / "_build/planted/notebooks/01_first.ipynb"
     text = outputs(path)[0].text
     assert text.endswith(" 1 . x\n") or text.endswith(" 1 . ./x\n")
-    assert sys.executable.endswith(text.split()[0].lstrip("~.")) or text.split()[0] == sys.executable
+    assert Path(text.split()[0]).parts[-3:] == Path(sys.executable).parts[-3:]  # what lies before may be shortened
     assert str(executed) not in path.read_text()
 
 

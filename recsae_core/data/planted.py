@@ -50,7 +50,7 @@ TOGETHER = {("Riddle", "Ghost"): 0.6, ("Garden", "Kitchen"): 0.5, ("Sea", "Song"
 MOODS = ("Quiet", "Last", "Crooked", "Silver", "Hidden", "Golden", "Forgotten", "Wandering", "Patient", "Broken")
 MOODS += ("Borrowed", "Distant", "Early", "Painted", "Hollow", "Restless", "Honest", "Second", "Midnight", "Blue")
 FIRST_YEAR, YEARS = 1950, 50  # of the items
-ERA = 0.8  # what the years count beside the genres
+MOOD, ERA = 0.8, 0.6  # what the mood and the year of an item count beside its genres
 DAY = 86_400
 OPENING = 978_307_200  # 2001-01-01, in seconds since 1970
 
@@ -112,8 +112,10 @@ class Truth:
     taste: Int[np.ndarray, "e"]  # the taste at work at each choice
     whim: Bool[np.ndarray, "e"]  # was the choice made by popularity alone?
     profiles: Float[np.ndarray, "t g"]  # how much each taste wishes for each genre
+    moods: Int[np.ndarray, "t"]  # the mood that each taste likes best, as a place in ``MOODS``
     eras: Float[np.ndarray, "t"]  # the year that each taste likes best
-    factors: Float[np.ndarray, "i f"]  # what counts in an item: genres (length 1, rare ones weigh more), then its year
+    mood: Int[np.ndarray, "i"]  # of each item: a concept that counts and that no attribute names
+    factors: Float[np.ndarray, "i f"]  # what counts in an item: genres (length 1, rare ones weigh more), mood, year
     popularity: Float[np.ndarray, "i"]  # sums to 1
     appeal: Float[np.ndarray, "t i"]  # weight of each item under each taste, popularity included
     alike: Float[np.ndarray, "i i"]  # factor on an item's weight (column) right after another (row)
@@ -171,10 +173,12 @@ def generate(world: World) -> tuple[Interactions, Truth]:
     rng = np.random.default_rng(world.seed)
     genres = _genres(world, rng)
     years = rng.integers(FIRST_YEAR, FIRST_YEAR + YEARS, world.items)
-    factors = np.hstack([_specific(genres), ERA * _clock(years)])
-    profiles, eras = _tastes(world, rng)
+    mood = rng.permutation(world.items) % len(MOODS)
+    factors = np.hstack([_specific(genres), MOOD * np.eye(len(MOODS))[mood], ERA * _clock(years)])
+    profiles, moods, eras = _tastes(world, rng)
+    wishes = np.hstack([profiles, MOOD * np.eye(len(MOODS))[moods], ERA * _clock(eras)])
     popularity = _to_one((1.0 + rng.permutation(world.items)) ** -world.zipf)
-    appeal = popularity * np.exp(world.focus * np.hstack([profiles, _clock(eras)]) @ factors.T)
+    appeal = popularity * np.exp(world.focus * wishes @ factors.T)
     alike = np.exp(world.follow * factors @ factors.T)
     users = _users(world, rng)
     user, item, taste, whim, fresh = _choose(world, rng, appeal, alike, popularity, *users)
@@ -184,12 +188,13 @@ def generate(world: World) -> tuple[Interactions, Truth]:
         time=_times(world, rng, user, fresh),
         rating=None,
         user_ids=np.arange(1, world.users + 1),
-        items=pd.DataFrame({"id": np.arange(1, world.items + 1), "title": _titles(genres, rng), "year": years}),
+        items=pd.DataFrame({"id": np.arange(1, world.items + 1), "title": _titles(genres, mood, rng), "year": years}),
         attributes=genres,
         attribute_names=tuple(g.name for g in GENRES[: world.genres]),
         provenance={"source": "planted", "world": asdict(world)},
     )
-    truth = Truth(world, user, item, taste, whim, profiles, eras, factors, popularity, appeal, alike, *users[1:])
+    laws = (profiles, moods, eras, mood, factors, popularity, appeal, alike)
+    truth = Truth(world, user, item, taste, whim, *laws, *users[1:])
     return inter, truth
 
 
@@ -229,15 +234,16 @@ def _clock(year: np.ndarray) -> Float[np.ndarray, "n 2"]:
     return np.stack([np.cos(angle), np.sin(angle)], 1)
 
 
-def _tastes(world: World, rng: np.random.Generator) -> tuple[Float[np.ndarray, "t g"], Float[np.ndarray, "t"]]:
-    """What tastes wish for: a main genre, a second one, something to avoid, and a year."""
+def _tastes(world: World, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What tastes wish for: a main genre, a second one and none of a third; a mood; a year."""
     profiles = np.zeros((world.tastes, world.genres))
     for t in range(world.tastes):
         second, shunned = rng.choice(world.genres, 2, replace=False)
         profiles[t, shunned] = -0.5
         profiles[t, second] = 0.6
         profiles[t, t % world.genres] = 1.0
-    return profiles, rng.uniform(FIRST_YEAR, FIRST_YEAR + YEARS, world.tastes)
+    moods = rng.permutation(world.tastes) % len(MOODS)
+    return profiles, moods, rng.uniform(FIRST_YEAR, FIRST_YEAR + YEARS, world.tastes)
 
 
 def _users(world: World, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
@@ -303,15 +309,15 @@ def _times(
     return (arrival[user] + total - total[first][user]).astype(np.int64)
 
 
-def _titles(genres: Bool[np.ndarray, "i g"], rng: np.random.Generator) -> list[str]:
-    """Titles that name one or two of an item's genres, the most special first; sequels are numbered."""
+def _titles(genres: Bool[np.ndarray, "i g"], mood: Int[np.ndarray, "i"], rng: np.random.Generator) -> list[str]:
+    """Titles that name the mood and one or two genres, the most special first; sequels are numbered."""
     names = [g.name for g in GENRES]
     titles: dict[str, None] = {}
-    for row in genres:
+    for row, of_item in zip(genres, mood, strict=True):
         special = sorted(np.flatnonzero(row), key=lambda g: GENRES[g].share)
         parents = {names.index(GENRES[g].parent) for g in special if GENRES[g].parent}
         words = [rng.choice(GENRES[g].words) for g in special if g not in parents][:2]
-        title = base = f"The {rng.choice(MOODS)} {' and the '.join(words)}"
+        title = base = f"The {MOODS[of_item]} {' and the '.join(words)}"
         part = 2
         while title in titles:
             title, part = f"{base} {part}", part + 1
