@@ -50,7 +50,7 @@ TOGETHER = {("Riddle", "Ghost"): 0.6, ("Garden", "Kitchen"): 0.5, ("Sea", "Song"
 MOODS = ("Quiet", "Last", "Crooked", "Silver", "Hidden", "Golden", "Forgotten", "Wandering", "Patient", "Broken")
 MOODS += ("Borrowed", "Distant", "Early", "Painted", "Hollow", "Restless", "Honest", "Second", "Midnight", "Blue")
 FIRST_YEAR, YEARS = 1950, 50  # of the items
-MOOD, ERA = 0.8, 0.6  # what the mood and the year of an item count beside its genres
+MOOD, ERA = 0.8, 0.5  # what the mood and the year of an item count beside its genres
 DAY = 86_400
 OPENING = 978_307_200  # 2001-01-01, in seconds since 1970
 
@@ -61,13 +61,13 @@ class World:
 
     users: int = 2_000
     items: int = 600
-    genres: int = 14  # the first so many of ``GENRES``
-    tastes: int = 28  # in all; each genre is the main wish of at least one
+    genres: int = 16  # the first so many of ``GENRES``
+    tastes: int = 32  # in all; each genre is the main wish of at least one
     tastes_per_user: int = 4
     length: int = 50  # mean choices of a user
     zipf: float = 0.7  # popularity of the item of rank r goes with r ** -zipf
-    focus: float = 3.5  # how strongly a taste prefers what it wishes for (0 = not at all)
-    follow: float = 4.0  # how strongly a choice resembles the one before it (0 = order tells nothing but the session)
+    focus: float = 3.0  # how strongly a taste prefers what it wishes for (0 = not at all)
+    follow: float = 5.0  # how strongly a choice resembles the one before it (0 = order tells nothing but the session)
     session: float = 6.0  # mean choices until a taste is drawn anew
     drift: float = 0.7  # share of a user's wishes that has moved to the later tastes by the end
     noise: float = 0.05  # share of choices made by popularity alone

@@ -17,9 +17,10 @@ from recsae_core.sae import fit as sae_fit
 LENGTH = 50
 TRANSFORMER = {"d": 32, "layers": 2, "heads": 2, "length": LENGTH, "dropout": 0.1}
 FIT = recommender_fit.FitConfig(epochs=60, batch=64, lr=0.003, patience=4)
-M, KS, RIGHT = 256, (1, 8, 128), 8
+M, KS, RIGHT = 256, (1, 8, 128), 8  # too few active latents, about right, too many
+DRAWS = 2  # dictionaries of each kind: F1 differs by up to a tenth between two initialisations
 SAE_TERMS = {"fvu": 1.0, "auxk": 1 / 32}
-SAE_TRAIN = TrainConfig(rows=1_000_000, batch=512, lr=3e-3, warmup=50_000, dead_after=100_000)
+SAE_TRAIN = TrainConfig(rows=400_000, batch=256, lr=3e-3, warmup=10_000, dead_after=30_000)
 
 
 @dataclass
@@ -106,21 +107,21 @@ def concepts(trial: Trial, seed: int, ks: tuple[int, ...] = KS, splits: int = 5)
     popularity = np.bincount(trial.parts.sae.item, minlength=trial.parts.sae.n_items)
     halves = statistics.item_halves(popularity, splits, np.random.default_rng(seed))
 
-    def sae(k: int) -> SAE:
+    def sae(k: int, draw: int) -> SAE:
         config = SAEConfig(d=x.h.shape[1], m=M, sparsifier="topk", k=k, standardize="scalar")
-        return SAE(config, torch.Generator().manual_seed(seed))
+        return SAE(config, torch.Generator().manual_seed(seed + 100 * draw))
 
     g = torch.Generator().manual_seed(seed)
-    saes = {k: sae(k) for k in ks}
-    sae_fit(list(saes.values()), x.h, SAE_TERMS, SAE_TRAIN, generator=g, progress=False)
+    saes = [sae(k, draw) for k in ks for draw in range(DRAWS)]
+    sae_fit(saes, x.h, SAE_TERMS, SAE_TRAIN, generator=g, progress=False)
     found = {
-        "neurons": dictionaries.neurons(x.h),
-        "random": dictionaries.random_relu(x.h, M, RIGHT, g),
-        "untrained": dictionaries.untrained(sae(RIGHT), x.h),
-    } | {f"sae-{k}": trained for k, trained in saes.items()}
+        "neurons": [dictionaries.neurons(x.h)],
+        "random": [dictionaries.random_relu(x.h, M, RIGHT, g) for _ in range(DRAWS)],
+        "untrained": [dictionaries.untrained(sae(RIGHT, draw).prepare(x.h), x.h) for draw in range(DRAWS)],
+    } | {f"sae-{k}": saes[n * DRAWS : (n + 1) * DRAWS] for n, k in enumerate(ks)}
     f1 = {
-        name: alignment.concept_f1(dictionary, test.h, test.item, attributes, halves)
-        for name, dictionary in found.items()
+        name: np.mean([alignment.concept_f1(d, test.h, test.item, attributes, halves) for d in drawn], 0)
+        for name, drawn in found.items()
     }
     probe = []
     for half in halves:  # the probe learns from the items that choose, not from those that score

@@ -162,8 +162,8 @@ def test_rows_that_are_not_there_are_refused(small):
         ("items", 50, "items=50: expected 100 to 20,000"),
         ("genres", 11, "genres=11: expected 12 to 16"),
         ("genres", 17, "genres=17: expected 12 to 16"),
-        ("tastes", 13, "tastes=13: expected at least one a genre, 14"),
-        ("tastes_per_user", 1, "tastes_per_user=1: expected 2 to tastes=28"),
+        ("tastes", 13, "tastes=13: expected at least one a genre, 16"),
+        ("tastes_per_user", 1, "tastes_per_user=1: expected 2 to tastes=32"),
         ("length", 151, "length=151: expected 5 to a quarter of the items, 150"),
         ("zipf", -0.1, "zipf=-0.1: expected 0 to 3"),
         ("focus", float("nan"), "focus=nan: expected 0 to 20"),
@@ -185,17 +185,19 @@ def test_load_takes_the_fields_of_the_world(small):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [0, 1, 2])
-def test_the_planted_edition_is_hard_enough_to_mean_something(seed):
-    trial = acceptance.train(planted.World(seed=seed), seed)
-    found = acceptance.recommendation(trial)
-    f1 = {name: float(np.mean(values)) for name, values in acceptance.concepts(trial, seed).items()}
-    print(seed, found, f1)
-    assert found["popular"] <= 0.6
-    assert 0.7 <= found["transformer"] <= 0.95
-    assert found["lost_by_shuffling"] >= 0.1
-    few, right, many = (f1[f"sae-{k}"] for k in acceptance.KS)
+def test_the_planted_edition_is_hard_enough_to_mean_something():
+    found, f1 = [], []
+    for seed in range(3):
+        trial = acceptance.train(World(seed=seed), seed)
+        found.append(acceptance.recommendation(trial))
+        f1.append({name: float(values.mean()) for name, values in acceptance.concepts(trial, seed).items()})
+        print(seed, trial.report.best_epoch, found[-1], f1[-1])
+        assert found[-1]["popular"] <= 0.6
+        assert 0.7 <= found[-1]["transformer"] <= 0.95
+        assert found[-1]["lost_by_shuffling"] >= 0.1
+        assert f1[-1]["random"] < max(f1[-1]["neurons"], f1[-1]["sae-8"]) < f1[-1]["probe"]
+    few, right, many, untrained = (
+        np.mean([run[name] for run in f1]) for name in ("sae-1", "sae-8", "sae-128", "untrained")
+    )
     assert 0.6 <= right <= 0.95
-    assert f1["random"] < max(f1["neurons"], right) < f1["probe"]
-    for worse in (few, many, f1["untrained"]):
-        assert worse <= right - 0.15
+    assert max(few, many, untrained) <= right - 0.15
