@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recsae_core.data import planted, sources, split
+from recsae_core.data import sources, split
 from recsae_core.data.planted import GENRES, World, generate
 
 SMALL = World(users=300, items=200, length=20)
