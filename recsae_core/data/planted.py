@@ -2,8 +2,8 @@
 
 A user has a few tastes, each a wish for some genres, a mood and a time. A taste lasts for a few choices, a session,
 until another one takes over; over the whole history the user drifts from the first tastes to the later ones.
-A choice weighs an item by its popularity, by how well it suits the taste, and by how alike it is to the item before.
-Nobody takes an item twice.
+A choice weighs an item by its popularity, by how well it suits the taste, and by how alike it is to the
+item before. Nobody takes an item twice.
 """
 
 import math
