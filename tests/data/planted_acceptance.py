@@ -20,7 +20,7 @@ FIT = recommender_fit.FitConfig(epochs=60, batch=64, lr=0.003, patience=4)
 M, KS, RIGHT = 256, (1, 8, 128), 8  # too few active latents, about right, too many
 DRAWS = 2  # dictionaries of each kind: F1 differs by up to a tenth between two initialisations
 SAE_TERMS = {"fvu": 1.0, "auxk": 1 / 32}
-SAE_TRAIN = TrainConfig(rows=400_000, batch=256, lr=3e-3, warmup=10_000, dead_after=30_000)
+SAE_TRAIN = TrainConfig(rows=400_000, batch=256, lr=1e-2, warmup=10_000, dead_after=30_000)
 
 
 @dataclass
