@@ -1,5 +1,7 @@
 """Named recipes: what every model and SAE of the book is made from, and the fingerprint of that."""
 
+import hashlib
+import json
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -7,8 +9,13 @@ import yaml
 from pydantic import BaseModel, Field
 
 from recsae_core import paths
-from recsae_core.keys import digest
 from recsae_core.strict import STRICT, parse
+
+
+def digest(value: Any) -> str:
+    """The sha256 of a value's canonical JSON."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 class Dataset(BaseModel):

@@ -1,4 +1,4 @@
-"""Headline numbers as files: one a notebook, and the scoreboard that is their union."""
+"""Headline numbers as files, one a notebook."""
 
 import os
 from collections.abc import Mapping
@@ -11,7 +11,6 @@ from recsae_core import paths
 from recsae_core.files import read_json, write_json
 from recsae_core.strict import STRICT, parse
 
-SCOREBOARD = "scoreboard.json"
 DIGITS = 6
 
 
@@ -82,49 +81,3 @@ def write(notebook: str, values: Mapping[str, Result]) -> None:
 def read(path: Path) -> dict[str, Result]:
     """The results in one file; ``ValueError`` names the file, the key and the field that is wrong."""
     return {key: parse(Result, row, f"{path}: {key}") for key, row in read_json(path).items()}
-
-
-def union(edition: str | None = None) -> dict[str, Result]:
-    """The results of all notebooks of an edition by key; a key written twice is a ``ValueError``."""
-    found: dict[str, Result] = {}
-    for path in sorted(folder(edition).glob("*.json")):
-        if path.name == SCOREBOARD:
-            continue
-        for key, result in read(path).items():
-            if key in found:
-                raise ValueError(f"{key} is written by both {found[key].notebook} and {path.stem}")
-            found[key] = result
-    return dict(sorted(found.items()))
-
-
-def write_scoreboard(edition: str | None = None) -> Path:
-    """Derive ``scoreboard.json`` from the files beside it and return its path."""
-    path = folder(edition) / SCOREBOARD
-    write_json(path, {key: result.model_dump() for key, result in union(edition).items()})
-    return path
-
-
-def scoreboard(edition: str | None = None) -> dict[str, Result]:
-    """The stored scoreboard; ``ValueError`` where there is none."""
-    path = folder(edition) / SCOREBOARD
-    if not path.is_file():
-        raise ValueError(f"{path}: no scoreboard yet; make edition EDITION={edition or 'planted'} writes it")
-    return read(path)
-
-
-def faults(edition: str | None = None) -> list[str]:
-    """What is wrong with the stored scoreboard: it is not the union of the files, or ``against`` names no key."""
-    whole, stored = union(edition), scoreboard(edition)
-    wrong = [f"{key}: in scoreboard.json but in no notebook's file" for key in stored.keys() - whole.keys()]
-    wrong += [f"{key}: missing from scoreboard.json" for key in whole.keys() - stored.keys()]
-    wrong += [
-        f"{key}: scoreboard.json differs from its notebook's file"
-        for key in stored.keys() & whole.keys()
-        if stored[key] != whole[key]
-    ]
-    wrong += [
-        f"{key}: against {result.against}, which no notebook writes"
-        for key, result in whole.items()
-        if result.against and result.against not in whole
-    ]
-    return sorted(wrong)

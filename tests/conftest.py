@@ -5,4 +5,4 @@ import os
 from jaxtyping import install_import_hook
 
 if os.environ.get("RECSAE_CHECK_SHAPES", "1") == "1":
-    install_import_hook("recsae_core", "beartype.beartype")
+    install_import_hook(["recsae_core", "recsae_book"], "beartype.beartype")

@@ -8,8 +8,8 @@ import pytest
 import yaml
 from project import make, use
 
-from recsae_core import book, editions, notebooks, results
-from recsae_core.__main__ import main
+from recsae_book import book, editions, notebooks, scoreboard
+from recsae_book.commands import main
 
 
 @pytest.fixture
@@ -64,8 +64,8 @@ def test_neither_clocks_nor_progress_bars_nor_stderr_are_kept(executed):
 
 def test_results_go_to_the_edition_and_the_scoreboard_is_their_union(executed, monkeypatch):
     use(executed, monkeypatch)
-    assert list(results.scoreboard("planted")) == ["toy/a/third", "toy/second/one"]
-    assert results.scoreboard("planted")["toy/a/third"].value == 1.0
+    assert list(scoreboard.stored("planted")) == ["toy/a/third", "toy/second/one"]
+    assert scoreboard.stored("planted")["toy/a/third"].value == 1.0
     assert not (executed / "data").exists()
 
 

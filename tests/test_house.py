@@ -14,7 +14,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
-PACKAGE = ROOT / "recsae_core"
+PACKAGE, BOOK = ROOT / "recsae_core", ROOT / "recsae_book"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 MIB = 2**20
 
@@ -37,6 +37,7 @@ def imported(path):
 
 def test_one_person_reads_the_package_in_a_day():
     assert sum(len(path.read_text().splitlines()) for path in MODULES) <= 6_000
+    assert sum(len(path.read_text().splitlines()) for path in BOOK.rglob("*.py")) <= 1_200
 
 
 def test_the_repository_stays_small():
@@ -102,6 +103,11 @@ def test_arrows_run_downward(layer):
             assert not inside or any(name == a or name.startswith(a + ".") for a in allowed), f"{path}: {name}"
 
 
+def test_the_library_knows_nothing_of_the_book_but_its_command_line():
+    know = {path for path in MODULES if any(name.startswith("recsae_book") for name in imported(path))}
+    assert know == {PACKAGE / "__main__.py"}
+
+
 def test_the_saes_need_nothing_but_torch():
     heavy = ("pandas", "sklearn", "matplotlib", "scipy", "seaborn", "recsae_core.data", "recsae_core.recommenders")
     code = f"import sys, recsae_core.sae; print([m for m in {heavy} if m in sys.modules])"
@@ -113,7 +119,7 @@ def test_nothing_is_unpickled_and_yaml_is_loaded_safely():
     wrong = re.compile(
         r"\b(?:torch\.load|yaml\.(?:load|full_load|unsafe_load)|pickle|joblib\.load|allow_pickle=True)\b"
     )
-    assert [path.name for path in MODULES if wrong.search(path.read_text())] == []
+    assert [path.name for path in (*MODULES, *BOOK.rglob("*.py")) if wrong.search(path.read_text())] == []
 
 
 def locked():

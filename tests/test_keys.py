@@ -2,7 +2,7 @@ import sys
 
 import pytest
 
-from recsae_core import keys
+from recsae_book import keys
 
 MODULE = '"""Doc."""\nimport math\n\ndef f(x):\n    """What."""\n    return x + 1\n'
 
@@ -55,10 +55,11 @@ def test_imports_are_followed_into_functions_packages_and_round_circles(package)
     assert "recsae_core.sub.b" in keys.modules("from recsae_core.sub.b import f", package)
 
 
-def test_this_packages_notebooks_depend_on_what_artifacts_import():
+def test_notebooks_depend_on_what_artifacts_import_and_on_nothing_of_the_book():
     found = keys.modules("from recsae_core import artifacts")
     assert {"recsae_core.recipes", "recsae_core.data.split", "recsae_core.recommenders.fit"} <= found.keys()
-    assert "recsae_core.editions" not in found
+    assert not [name for name in found if not name.startswith("recsae_core")]
+    assert "recsae_core.__main__" not in found
 
 
 def test_the_key_covers_code_parameters_artifacts_and_pins(tmp_path, monkeypatch):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from recsae_book import scoreboard
 from recsae_core import results
 from recsae_core.results import Result
 
@@ -47,11 +48,11 @@ def test_the_same_results_are_the_same_bytes_in_any_order(root):
 def test_the_scoreboard_is_the_union(root):
     results.write("02_y", {"p/b/m": Result(**ONE, against="p/a/m")})
     results.write("01_x", {"p/a/m": Result(**ONE)})
-    results.write_scoreboard()
-    assert list(results.scoreboard()) == ["p/a/m", "p/b/m"]
-    assert results.faults() == []
+    scoreboard.write()
+    assert list(scoreboard.stored()) == ["p/a/m", "p/b/m"]
+    assert scoreboard.faults() == []
     results.write("01_x", {"p/c/m": Result(**ONE)})
-    assert results.faults() == [
+    assert scoreboard.faults() == [
         "p/a/m: in scoreboard.json but in no notebook's file",
         "p/b/m: against p/a/m, which no notebook writes",
         "p/c/m: missing from scoreboard.json",
@@ -60,16 +61,16 @@ def test_the_scoreboard_is_the_union(root):
 
 def test_a_changed_number_in_the_scoreboard_is_found(root):
     results.write("01_x", {"p/a/m": Result(**ONE)})
-    path = results.write_scoreboard()
+    path = scoreboard.write()
     path.write_text(path.read_text().replace("0.123457", "0.2"))
-    assert results.faults() == ["p/a/m: scoreboard.json differs from its notebook's file"]
+    assert scoreboard.faults() == ["p/a/m: scoreboard.json differs from its notebook's file"]
 
 
 def test_a_key_of_two_notebooks_is_an_error_that_names_both(root):
     for notebook in ("01_x", "02_y"):
         results.write(notebook, {"p/a/m": Result(**ONE)})
     with pytest.raises(ValueError, match="p/a/m is written by both 01_x and 02_y"):
-        results.write_scoreboard()
+        scoreboard.write()
 
 
 @pytest.mark.parametrize("key", ["ndcg", "a/b", "a/b/c/d", "a//c", "a/b/c "])
@@ -102,15 +103,15 @@ def test_a_damaged_file_is_named(root):
     results.write("01_x", {"p/a/m": Result(**ONE)})
     path.write_text(json.dumps({"p/a/m": {"value": 1}}))
     with pytest.raises(ValueError, match=r"01_x\.json: p/a/m: .*unit"):
-        results.union()
+        scoreboard.union()
     path.write_text("{")
     with pytest.raises(ValueError, match=r"01_x\.json, line 1: not valid JSON"):
-        results.union()
+        scoreboard.union()
 
 
 def test_no_scoreboard_says_how_to_make_one(root):
     with pytest.raises(ValueError, match="make edition"):
-        results.scoreboard()
+        scoreboard.stored()
 
 
 def test_numpys_numbers_are_welcome():

@@ -3,8 +3,9 @@ import json
 import pytest
 from project import make, use
 
-from recsae_core import editions, results, verify
-from recsae_core.__main__ import main
+from recsae_book import editions, scoreboard, verify
+from recsae_book.commands import main
+from recsae_core import results
 from recsae_core.results import Result
 
 ONE = Result(value=1.0, low=0.9, high=1.1, interval="95%", unit="ones", n=1, better="none")
@@ -16,7 +17,7 @@ def root(tmp_path, monkeypatch):
     root = use(make(tmp_path), monkeypatch)
     with editions.environment(RECSAE_EDITION="published"):
         results.write("01_first", {"toy/real/third": Result(value=2.0, unit="thirds", n=6, better="none")})
-    results.write_scoreboard("published")
+    scoreboard.write("published")
     return root
 
 

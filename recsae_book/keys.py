@@ -1,29 +1,23 @@
 """The key of an executed notebook: what its numbers depend on, and nothing that they do not depend on.
 
 It covers the code cells, the parameters, the fingerprints of the artifacts, the syntax trees (without docstrings
-and comments) of the modules of this package that the cells import, transitively, and the versions of the numerical
+and comments) of the modules of ``recsae_core`` that the cells import, transitively, and the versions of the numerical
 libraries. Prose, docstrings, comments in the package, devices and paths leave it as it is.
 """
 
 import ast
-import hashlib
-import json
 import re
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import recsae_core
 from recsae_core import paths
+from recsae_core.recipes import digest
 
 PACKAGE = "recsae_core"
 PINNED = ("torch", "numpy", "scipy", "pandas", "scikit-learn", "matplotlib")
-
-
-def digest(value: Any) -> str:
-    """The sha256 of a value's canonical JSON."""
-    text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _canonical(node: Any) -> Any:
@@ -53,7 +47,7 @@ def _file(module: str, package: Path) -> Path | None:
 
 
 def imports(source: str) -> set[str]:
-    """The dotted names of this package that some code imports, inside functions too; some are not modules."""
+    """The dotted names of ``recsae_core`` that some code imports, inside functions too; some are not modules."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
@@ -72,7 +66,7 @@ def _module(path: Path, stamp: int) -> tuple[str, frozenset[str]]:
 
 def modules(source: str, package: Path | None = None) -> dict[str, str]:
     """The modules of the package that some code imports, transitively -> the digest of their syntax."""
-    package = package or Path(__file__).resolve().parent
+    package = package or Path(recsae_core.__file__).resolve().parent
     found: dict[str, str] = {}
     waiting = sorted(imports(source))
     while waiting:

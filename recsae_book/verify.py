@@ -9,7 +9,8 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from recsae_core import editions, notebooks, paths, results
+from recsae_book import editions, notebooks, scoreboard
+from recsae_core import paths, results
 from recsae_core.results import Result
 
 TOLERANCE = 1e-3  # relative
@@ -71,10 +72,10 @@ def verify(edition: str = "published", wanted: Sequence[str] = ()) -> int:
     scoreboard is not the union of the notebooks' files; ``NO_DATA`` a dataset is not at hand, nothing was compared.
     """
     start = time.monotonic()
-    owner = {key: result.notebook for key, result in results.union(edition).items()}
+    owner = {key: result.notebook for key, result in scoreboard.union(edition).items()}
     if unknown := sorted(set(wanted) - owner.keys()):
         raise ValueError(f"{', '.join(unknown)}: no such result in the {edition} edition")
-    faults = results.faults(edition)
+    faults = scoreboard.faults(edition)
     chosen = editions.jobs(edition, sorted({owner[key] for key in wanted or owner}))
     if missing := absent(chosen):
         print(f"verify {edition}: nothing compared, {', '.join(missing)} is not at hand (set RECSAE_DATA)")
@@ -82,7 +83,7 @@ def verify(edition: str = "published", wanted: Sequence[str] = ()) -> int:
     with tempfile.TemporaryDirectory(prefix="recsae-") as name:
         _, failed = editions.parallel(_compute, {job.name: (job, Path(name)) for job in chosen}, f"verify {edition}")
         again = {key: value for path in sorted(Path(name).glob("*.json")) for key, value in results.read(path).items()}
-    stored = {key: value for key, value in results.union(edition).items() if not wanted or key in wanted}
+    stored = {key: value for key, value in scoreboard.union(edition).items() if not wanted or key in wanted}
     lines, wrong = compare(stored, {key: value for key, value in again.items() if not wanted or key in wanted})
     print("\n".join(lines))
     for notebook, error in sorted(failed.items()):

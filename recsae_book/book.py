@@ -7,7 +7,8 @@ from pathlib import Path
 
 import yaml
 
-from recsae_core import editions, paths
+from recsae_book import editions
+from recsae_core import paths
 from recsae_core.files import whole
 
 

@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from recsae_core import keys, paths
+from recsae_book import keys
+from recsae_core import paths
 from recsae_core.files import atomic
 
 SKIP = "skip-verify"  # tag of a cell that draws or trains, left out when results are recomputed

@@ -17,7 +17,8 @@ import yaml
 from pydantic import BaseModel
 from tqdm import tqdm
 
-from recsae_core import keys, notebooks, paths, recipes, results
+from recsae_book import keys, notebooks, scoreboard
+from recsae_core import paths, recipes, results
 from recsae_core.files import write_json
 from recsae_core.strict import STRICT, parse
 
@@ -222,7 +223,7 @@ def run(edition: str, only: Sequence[str] = (), force: bool = False) -> list[str
     if failed:
         report = "\n\n".join(f"{name}: {error}" for name, error in sorted(failed.items()))
         raise RuntimeError(f"{edition} edition: {len(failed)} of {len(stale)} notebooks failed\n\n{report}")
-    results.write_scoreboard(edition)
+    scoreboard.write(edition)
     return sorted(done)
 
 
@@ -239,8 +240,8 @@ def _keep_times(edition: str, new: Mapping[str, float]) -> None:
 def check(edition: str) -> list[str]:
     """What keeps an edition from being released: stale notebooks, a scoreboard out of step, slow planted notebooks."""
     wrong = [f"{job.name}: stale, its sources changed after it was executed" for job in jobs(edition) if job.stale]
-    if (results.folder(edition) / results.SCOREBOARD).is_file():
-        wrong += results.faults(edition)
+    if (results.folder(edition) / scoreboard.SCOREBOARD).is_file():
+        wrong += scoreboard.faults(edition)
     else:
         wrong.append(f"{edition}: no scoreboard")
     if edition == "planted":
@@ -254,7 +255,7 @@ def once(name: str, given: Mapping[str, Any], out: Path | None = None, edition: 
     source = notebooks.source(name)
     start = jobs(edition, [name])[0].parameters if edition else {}
     chosen = start | dict(given)
-    where = out or paths.root() / "runs" / f"{source.stem}-{keys.digest(chosen)[:8]}"
+    where = out or paths.root() / "runs" / f"{source.stem}-{recipes.digest(chosen)[:8]}"
     target = where / f"{source.stem}.ipynb"
     metadata = {"edition": "run", "packages": installed()}
     with environment(**variables("run", where / "results")):
