@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -7,10 +8,10 @@ from recsae_core.recommenders.base import Cases, Recommender, Split
 from recsae_core.recommenders.cases import from_lists
 from recsae_core.recommenders.transformer import Transformer, TransformerConfig
 from recsae_core.sae.autoencoder import SAE, SAEConfig
-from recsae_core.steer.edit import RULES, edit
+from recsae_core.steer.edit import MASS, RULES, coded, edit, units
 
 CASES = from_lists([[0, 1, 2], [3], [4, 5, 6, 7, 8], [9, 3]])
-NEUTRAL = {"add": 0, "scale": 1}
+NEUTRAL = {"add": 0, "scale": 1, "sigma": 0, MASS: 0}
 
 
 class Bag(Recommender):
@@ -60,11 +61,16 @@ def split(request) -> Split:
 SAES = {"relu": {}, "topk": {"sparsifier": "topk", "k": 3}, "scaled": {"tied": True, "standardize": "per_dimension"}}
 
 
+def unit(rule: str, m: int):
+    """The unit that the rule cannot do without."""
+    return torch.linspace(0.5, 2.0, m) if rule == "sigma" else None
+
+
 @pytest.mark.parametrize("rule", NEUTRAL)
 @pytest.mark.parametrize("kind", SAES)
 def test_strength_zero_through_an_sae_returns_bit_equal_scores(split, rule, kind):
     sae = SAE(SAEConfig(d=6, m=16, **SAES[kind]), torch.Generator().manual_seed(0)).prepare(split.h)
-    h = edit(split, sae, [0, 5, 9], rule, NEUTRAL[rule])
+    h = edit(split, sae, [0, 5, 9], rule, NEUTRAL[rule], unit=unit(rule, 16))
     assert torch.equal(h, split.h) and not h.requires_grad
     assert torch.equal(split.finish(h), split.finish(split.h))
     assert not torch.equal(edit(split, sae, [0, 5, 9], "add", 0.5), split.h)
@@ -74,7 +80,7 @@ def test_strength_zero_through_an_sae_returns_bit_equal_scores(split, rule, kind
 @pytest.mark.parametrize("where", ["last", "all"])
 def test_strength_zero_returns_bit_equal_scores(split, rule, where):
     rows = None if where == "last" else torch.ones(len(split.h), dtype=torch.bool)
-    h = edit(split, dictionary(split), list(range(16)), rule, NEUTRAL[rule], rows=rows)
+    h = edit(split, dictionary(split), list(range(16)), rule, NEUTRAL[rule], unit=unit(rule, 16), rows=rows)
     assert torch.equal(h, split.h)
     assert torch.equal(split.finish(h), split.finish(split.h))
 
@@ -87,17 +93,78 @@ def test_rows_that_are_not_edited_are_returned_bit_for_bit(split, keep_error):
     assert not torch.equal(split.finish(h), split.finish(split.h))
 
 
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("rule", [*RULES, MASS])
 def test_an_edit_moves_a_row_by_what_the_decoder_says(split, rule):
-    dic, dose, latents = dictionary(split), 1.5, [2, 7]
-    z = dic.encode(split.h).dense()
-    new = z.clone()
-    new[:, latents] = {"set": torch.full_like(z, 1.5), "add": z + 1.5, "scale": z * 1.5}[rule][:, latents]
+    dic, dose, latents = dictionary(split), 0.75, [2, 7]
+    z, scale = dic.encode(split.h).dense(), unit(rule, 16)
+    new = z / 4 if rule == MASS else z.clone()
+    by_hand = {
+        "set": lambda j: 0.75,
+        "add": lambda j: z[:, j] + 0.75,
+        "scale": lambda j: z[:, j] * 0.75,
+        "sigma": lambda j: z[:, j] + 0.75 * scale[j],
+        MASS: lambda j: z[:, j] / 4 + 0.75 * z.sum(1) / 2,
+    }
+    for j in latents:
+        new[:, j] = by_hand[rule](j)
     moved = split.h + (new - z) @ dic.W_dec
     expected = torch.where(split.last[:, None], moved, split.h)
-    torch.testing.assert_close(edit(split, dic, latents, rule, dose), expected, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(edit(split, dic, latents, rule, dose, unit=scale), expected, atol=1e-5, rtol=1e-5)
     dropped = torch.where(split.last[:, None], new @ dic.W_dec + dic.offset, split.h)
-    torch.testing.assert_close(edit(split, dic, latents, rule, dose, keep_error=False), dropped, atol=1e-5, rtol=1e-5)
+    without = edit(split, dic, latents, rule, dose, unit=scale, keep_error=False)
+    torch.testing.assert_close(without, dropped, atol=1e-5, rtol=1e-5)
+
+
+def test_mass_preserving_keeps_the_mass(split):
+    dic = dictionary(split)
+    seen = []
+
+    class Watched:
+        d, m, encode = dic.d, dic.m, staticmethod(dic.encode)
+
+        @staticmethod
+        def decode(z, prefix=None):
+            seen.append(z.dense())
+            return dic.decode(z, prefix)
+
+    edit(split, Watched, [1, 2, 3], MASS, 0.3)
+    old, new = seen
+    torch.testing.assert_close(new.sum(1), old.sum(1))
+    torch.testing.assert_close(new[:, 4:], 0.7 * old[:, 4:])
+
+
+def test_each_row_can_have_its_own_dose(split):
+    dic, dose = dictionary(split), torch.tensor([0.0, 1.0, -2.0, 3.0])
+    together = edit(split, dic, [4], "add", dose)
+    for case, one in enumerate(dose.tolist()):
+        mine = split.last & (split.case == case)
+        torch.testing.assert_close(together[mine], edit(split, dic, [4], "add", one)[mine])
+
+
+def test_a_code_made_before_gives_the_same_edit(split):
+    dic = dictionary(split)
+    code = coded(split, dic)
+    for dose in (0.0, 1.0, 4.0):
+        assert torch.equal(edit(split, dic, [4], "add", dose, code=code), edit(split, dic, [4], "add", dose))
+
+
+def test_units_are_those_of_numpy():
+    x = torch.randn(3000, 6, generator=torch.Generator().manual_seed(2))
+    dic = di.random_relu(x, 16, 5, torch.Generator().manual_seed(3))
+    z = dic.encode(x).dense().numpy()
+    found = units(dic, x)
+    np.testing.assert_allclose(found.sigma, z.std(0, ddof=1), rtol=1e-4)
+    for j in range(16):
+        active = z[z[:, j] > 0, j]
+        low, high = np.quantile(active, [0.985, 0.995])
+        assert low <= found.top[j] <= high
+
+
+def test_a_latent_that_never_fires_has_no_step():
+    sae = SAE(SAEConfig(d=6, m=4), torch.Generator().manual_seed(0)).prepare(torch.randn(50, 6))
+    sae.b_enc.data[2] = -100
+    found = units(sae, torch.randn(50, 6))
+    assert found.top[2] == 0 and found.sigma[2] == 0 and (found.top[[0, 1, 3]] > 0).all()
 
 
 def test_an_edit_of_one_case_leaves_the_scores_of_the_others(split):
@@ -138,7 +205,10 @@ def test_other_units_than_the_latents_named_stay(split):
         ({"latents": [3, 3]}, r"each at most once"),
         ({"dose": float("nan")}, r"dose=nan: expected a finite number"),
         ({"dose": float("inf")}, r"dose=inf: expected a finite number"),
-        ({"rule": "push"}, r"rule 'push': expected one of set, add, scale"),
+        ({"dose": torch.ones(3)}, r"shape \(3,\): expected one number, or 4, one for each edited row"),
+        ({"rule": MASS, "dose": 1.5}, r"dose from 1.5 to 1.5: expected 0 to 1"),
+        ({"rule": "sigma"}, r"rule 'sigma': expected unit="),
+        ({"rule": "push"}, r"rule 'push': expected one of set, add, scale, sigma, mass-preserving"),
         ({"rows": torch.ones(3, dtype=torch.bool)}, r"shape \(3,\): expected a mask of shape \(11,\)"),
         ({"dictionary": di.neurons(torch.randn(5, 7))}, r"d=7: expected d=6"),
     ],
