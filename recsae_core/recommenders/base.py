@@ -79,6 +79,27 @@ class Recommender(nn.Module, ABC):
         """
         raise ValueError(f"site {site!r}: {type(self).__name__} has {', '.join(self.sites) or 'no site'}")
 
+    def tail(self, site: str, cases: Cases, positions: int = 1, items: Int[Tensor, "c"] | None = None) -> Split:
+        """The model stopped at the last ``positions`` of each case, case after case (all, where there are fewer).
+
+        Each row decides a list of its own, in which no other row is edited: ``last`` is True everywhere, and
+        ``finish`` returns a row of scores for each row. Raises ``ValueError`` for more positions than the model
+        decides lists at, and for a site where other rows than one a case decide.
+        """
+        if positions != 1:
+            raise ValueError(f"positions={positions}: {type(self).__name__} decides one list a case: expected 1")
+        split = self.before(site, cases, items)
+        rows = split.last.nonzero()[:, 0]
+        rows = rows[split.case[rows].argsort()]
+        if not torch.equal(split.case[rows].cpu(), torch.arange(len(cases))):
+            raise ValueError(f"site {site!r}: no single row decides a case's list: use before")
+
+        def finish(h: Float[Tensor, "r d"]) -> Float[Tensor, "n c"]:
+            check_rows(h, len(rows), split.h.shape[1])
+            return split.finish(split.h.index_copy(0, rows, h))
+
+        return Split(split.h[rows], split.case[rows], split.item[rows], split.last[rows], finish)
+
     @abstractmethod
     def forward(self, cases: Cases, items: Int[Tensor, "c"] | None = None) -> Float[Tensor, "n c"]:
         """Scores of ``items`` (all, where None) for each case; higher is better, no item masked."""
@@ -93,6 +114,12 @@ def frozen(model: M) -> M:
     memo: dict[int, Tensor] = {id(b): b for b in model.buffers()}
     memo |= {id(p): nn.Parameter(p.detach(), requires_grad=False) for p in model.parameters()}
     return copy.deepcopy(model, memo).eval()
+
+
+def check_rows(h: Float[Tensor, "_ _"], n: int, d: int) -> None:
+    """``ValueError`` unless ``h`` has ``n`` rows of width ``d``."""
+    if h.shape != (n, d):
+        raise ValueError(f"h has shape {tuple(h.shape)}: expected {(n, d)}")
 
 
 def check_items(items: Int[Tensor, "c"], n_items: int) -> Int[Tensor, "c"]:

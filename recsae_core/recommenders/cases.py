@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 from torch import Tensor
 
 from recsae_core.data.interactions import Interactions
@@ -58,6 +58,39 @@ def leave_last_out(inter: Interactions, length: int) -> Holdout:
     cases = Cases(user, pad([h[-(length + 1) : -1] for h in histories]))
     target = torch.tensor([int(h[-1]) for h in histories], dtype=torch.int64)
     return Holdout(cases, target, pad([h[:-1] for h in histories]))
+
+
+@dataclass(frozen=True)
+class Tails:
+    """The rows of ``Recommender.tail``, with the item that came next after each and what was no longer news then."""
+
+    cases: Cases
+    case: Int[Tensor, "r"]  # the case a row belongs to
+    target: Int[Tensor, "r"]
+    seen: Bool[Tensor, "r i"]  # every item that the user took before the target, also before the history
+
+    def __len__(self) -> int:
+        return len(self.target)
+
+
+def tails(inter: Interactions, length: int, positions: int = 20) -> Tails:
+    """The last ``positions`` of each history of ``inputs``; the last row of a user is that of ``leave_last_out``.
+
+    Memory is a byte a row and item: users can be read a part at a time (``Interactions.rows``).
+    """
+    if positions < 1:
+        raise ValueError(f"positions={positions}: expected at least 1")
+    user, histories = _users(inter, length)
+    cases = inputs(inter, length)
+    count = cases.length.clamp(max=positions)
+    target = torch.from_numpy(np.concatenate([h[-n:] for h, n in zip(histories, count.tolist(), strict=True)]))
+    seen = torch.zeros(len(target), inter.n_items, dtype=torch.bool)
+    for h, n, end in zip(histories, count.tolist(), count.cumsum(0).tolist(), strict=True):
+        rows = seen[end - n : end]
+        rows[:, torch.from_numpy(h[:-n])] = True
+        for later, item in enumerate(h[-n:-1], 1):
+            rows[later:, item] = True
+    return Tails(cases, torch.repeat_interleave(torch.arange(len(user)), count), target.long(), seen)
 
 
 def _users(inter: Interactions, length: int) -> tuple[Int[Tensor, "n"], list[np.ndarray]]:

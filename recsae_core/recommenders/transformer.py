@@ -8,13 +8,15 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from recsae_core.recommenders.base import Cases, Recommender, Split, check_histories, check_items, frozen
+from recsae_core.recommenders.base import Cases, Recommender, Split, check_histories, check_items, check_rows, frozen
 from recsae_core.recommenders.softmax import linear_cross_entropy
 
 GROUP = 32  # training cases that pass through the blocks together
+Stream = Float[Tensor, "n t d"]
+Heads = Float[Tensor, "n heads t w"]
 
 
 @dataclass(frozen=True)
@@ -49,23 +51,45 @@ class Block(nn.Module):
         self.norm2, self.ffn_in, self.ffn_out = nn.LayerNorm(d), nn.Linear(d, 4 * d), nn.Linear(4 * d, d)
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, x: Float[Tensor, "n t d"]) -> Float[Tensor, "n t d"]:
+    def forward(self, x: Stream) -> Stream:
         """The residual stream after the block."""
+        x, q, k, v = self.read(x)
+        p = self.p if self.training else 0.0
+        return self.write(x, F.scaled_dot_product_attention(q, k, v, is_causal=True, dropout_p=p))
+
+    def rows(
+        self, x: Float[Tensor, "n p d"], keys: Heads, values: Heads, earlier: Int[Tensor, "n p"]
+    ) -> Float[Tensor, "n p d"]:
+        """The block at ``p`` positions of each case that do not see each other.
+
+        Each sees itself and as many of the first ``keys`` and ``values`` of its case as ``earlier`` says.
+        """
+        x, q, k, v = self.read(x)
+        n, p = earlier.shape
+        alone = torch.eye(p, dtype=torch.bool, device=x.device).expand(n, p, p)
+        sees = torch.cat([torch.arange(keys.shape[2], device=x.device) < earlier[..., None], alone], 2)
+        k, v = torch.cat([keys, k], 2), torch.cat([values, v], 2)
+        return self.write(x, F.scaled_dot_product_attention(q, k, v, attn_mask=sees[:, None]))
+
+    def read(self, x: Stream) -> tuple[Stream, Heads, Heads, Heads]:
+        """What attention's result is added to, and the queries, keys and values."""
         n, t, d = x.shape
         q, k, v = self.qkv(self.norm1(x)).view(n, t, 3, self.heads, d // self.heads).permute(2, 0, 3, 1, 4)
-        p = self.p if self.training else 0.0
-        mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True, dropout_p=p)
-        x = x + self.dropout(self.attention_out(mixed.transpose(1, 2).reshape(n, t, d)))
+        return x, q, k, v
+
+    def write(self, x: Stream, mixed: Heads) -> Stream:
+        """The residual stream after the block: ``x``, what attention ``mixed``, and the feed-forward net of both."""
+        x = x + self.dropout(self.attention_out(mixed.transpose(1, 2).reshape(x.shape)))
         return x + self.dropout(self.ffn_out(F.gelu(self.ffn_in(self.norm2(x)), approximate="tanh")))
 
 
 class Transformer(Recommender):
     """Scores the next item from the history alone; ``Cases.user`` is ignored.
 
-    Sites: ``block0`` .. the residual stream after each block, ``final`` the output of the last LayerNorm; one row
-    a real position. Histories must be right-padded, not empty and within ``0..n_items - 1`` (else ``ValueError``);
-    of a history longer than ``config.length`` the last ``config.length`` items are read. ``generator`` draws the
-    initial weights; where there is none, they are those of seed 0.
+    Sites: ``embedding`` the residual stream before the first block, ``block0`` .. after each block, ``final`` the
+    output of the last LayerNorm; one row a real position. Histories must be right-padded, not empty and within
+    ``0..n_items - 1`` (else ``ValueError``); of a history longer than ``config.length`` the last ``config.length``
+    items are read. ``generator`` draws the initial weights; where there is none, they are those of seed 0.
     """
 
     def __init__(self, config: TransformerConfig, generator: torch.Generator | None = None) -> None:
@@ -90,8 +114,8 @@ class Transformer(Recommender):
 
     @property
     def sites(self) -> Mapping[str, int]:
-        """The site after each block and the one after the last LayerNorm, all of width ``d``."""
-        return {**{f"block{b}": self.config.d for b in range(self.config.layers)}, "final": self.config.d}
+        """The site before the first block, those after each block, and the one after the last LayerNorm."""
+        return dict.fromkeys(["embedding", *(f"block{b}" for b in range(self.config.layers)), "final"], self.config.d)
 
     def forward(self, cases: Cases, items: Int[Tensor, "c"] | None = None) -> Float[Tensor, "n c"]:
         """Scores of ``items`` (all, where None) as the next item of each history."""
@@ -113,25 +137,22 @@ class Transformer(Recommender):
             targets.append(group[:, 1:][real])
         return linear_cross_entropy(torch.cat(states), self.item.weight, torch.cat(targets))
 
-    def before(self, site: str, cases: Cases, items: Int[Tensor, "c"] | None = None) -> Split:
-        """The model stopped at ``site``, one row a real position, case after case; dropout is off."""
-        if site not in self.sites:
-            raise ValueError(f"site {site!r}: expected one of {', '.join(self.sites)}")
-        history = self._read(cases)
-        real = history >= 0
-        twin, start = frozen(self), list(self.sites).index(site) + 1
+    def before(self, site: str, cases: Cases, items: Int[Tensor, "c"] | None = None, *, lists: int = 1) -> Split:
+        """The model stopped at ``site``, one row a real position, case after case; dropout is off.
+
+        The last ``lists`` positions of each case (fewer where the history is shorter) each decide a list:
+        ``Split.last`` marks them, and ``finish`` returns one row for each, in order of rows.
+        """
+        start, history = self._blocks_before(site, "lists", lists), self._read(cases)
+        real, twin = history >= 0, frozen(self)
         with torch.no_grad():
-            x = twin._embed(history)
-            for block in twin.blocks[:start]:
-                x = block(x)
-            h = (twin.norm(x) if site == "final" else x)[real]
+            x = twin._states(history) if site == "final" else twin._stream(history, start)
+        h, candidates = x[real], twin._candidates(items)
         case, position = real.nonzero(as_tuple=True)
-        last = position == real.sum(1)[case] - 1
-        candidates = twin._candidates(items)
+        last = position >= real.sum(1)[case] - lists
 
         def finish(h: Float[Tensor, "r d"]) -> Float[Tensor, "n c"]:
-            if h.shape != (len(case), self.config.d):
-                raise ValueError(f"h has shape {tuple(h.shape)}: expected {(len(case), self.config.d)}")
+            check_rows(h, len(case), self.config.d)
             if site == "final":
                 return h[last] @ candidates.T
             x = h.new_zeros(*real.shape, h.shape[1]).masked_scatter(real[..., None], h)
@@ -141,21 +162,103 @@ class Transformer(Recommender):
 
         return Split(h, case, history[real], last, finish)
 
+    def tail(self, site: str, cases: Cases, positions: int = 1, items: Int[Tensor, "c"] | None = None) -> Split:
+        """The model stopped at the last ``positions`` of each case, each of which decides a list of its own.
+
+        ``finish(h)[r]`` is what ``forward`` says of the history that ends at row r, with nothing but that row edited:
+        keys and values of earlier positions are those of the unedited run, computed once for all rows.
+        """
+        start, history = self._blocks_before(site, "positions", positions), self._read(cases)
+        twin = frozen(self)
+        place, here = _ends(history, positions)
+        case, column = here.nonzero(as_tuple=True)
+        with torch.no_grad():
+            x = twin._states(history) if site == "final" else twin._stream(history, start)
+            past = twin._past(x, start)
+        candidates = twin._candidates(items)
+
+        def finish(h: Float[Tensor, "r d"]) -> Float[Tensor, "r c"]:
+            check_rows(h, len(case), self.config.d)
+            return (h if site == "final" else twin._rows(h, here, past, start, place)) @ candidates.T
+
+        position = place[case, column]
+        return Split(x[case, position], case, history[case, position], torch.ones_like(case, dtype=torch.bool), finish)
+
+    @torch.no_grad()
+    def appended(
+        self, cases: Cases, positions: int, item: Int[Tensor, "r"], items: Int[Tensor, "c"] | None = None
+    ) -> Float[Tensor, "r c"]:
+        """Scores of ``items`` after one more ``item`` at the end of the history that ends at each row of ``tail``.
+
+        Raises ``ValueError`` where a history fills all positions, so that there is none for the item.
+        """
+        self._blocks_before("embedding", "positions", positions)
+        history, twin = self._read(cases), frozen(self)
+        place, here = _ends(history, positions)
+        if history.shape[1] >= self.config.length:
+            longest = self.config.length - 1
+            raise ValueError(
+                f"a history has {history.shape[1]} items: expected at most {longest}; read shorter windows"
+            )
+        if len(item) != here.sum():
+            raise ValueError(f"item has {len(item)} rows: expected {int(here.sum())}, as many as tail")
+        new = twin.item(check_items(item, self.n_items).to(history.device)) + twin.position.weight[place[here] + 1]
+        past = twin._past(twin._stream(history, 0), 0)
+        return twin._rows(new, here, past, 0, place + 1) @ twin._candidates(items).T
+
+    def _blocks_before(self, site: str, name: str, count: int) -> int:
+        if site not in self.sites:
+            raise ValueError(f"site {site!r}: expected one of {', '.join(self.sites)}")
+        if count < 1:
+            raise ValueError(f"{name}={count}: expected at least 1")
+        return min(list(self.sites).index(site), self.config.layers)
+
+    def _past(self, x: Stream, start: int) -> list[tuple[Heads, Heads]]:
+        """Keys and values of each block from ``start`` on, which reads the stream ``x``."""
+        past = []
+        for block in self.blocks[start:]:
+            past.append(block.read(x)[2:])
+            x = block(x) if block is not self.blocks[-1] else x
+        return past
+
+    def _rows(
+        self,
+        h: Float[Tensor, "r d"],
+        here: Bool[Tensor, "n p"],
+        past: list[tuple[Heads, Heads]],
+        start: int,
+        earlier: Int[Tensor, "n p"],
+    ) -> Float[Tensor, "r d"]:
+        """The final states of single positions that enter block ``start`` as ``h``."""
+        x = h.new_zeros(*here.shape, h.shape[1]).masked_scatter(here[..., None], h)
+        for block, (keys, values) in zip(self.blocks[start:], past, strict=True):
+            x = block.rows(x, keys, values, earlier)
+        return self.norm(x[here])
+
     def _embed(self, history: Int[Tensor, "n t"]) -> Float[Tensor, "n t d"]:
         # padding follows all real items, so that attention, being causal, never lets them see what stands there
         return self.dropout(self.item(history.clamp(min=0)) + self.position.weight[: history.shape[1]])
 
-    def _states(self, history: Int[Tensor, "n t"]) -> Float[Tensor, "n t d"]:
+    def _stream(self, history: Int[Tensor, "n t"], blocks: int) -> Stream:
         x = self._embed(history)
-        for block in self.blocks:
+        for block in self.blocks[:blocks]:
             x = block(x)
-        return self.norm(x)
+        return x
+
+    def _states(self, history: Int[Tensor, "n t"]) -> Stream:
+        return self.norm(self._stream(history, self.config.layers))
 
     def _candidates(self, items: Int[Tensor, "c"] | None) -> Float[Tensor, "c d"]:
         return self.item.weight if items is None else self.item.weight[check_items(items, self.n_items)]
 
     def _read(self, cases: Cases) -> Int[Tensor, "n t"]:
         return _window(check_histories(cases, self.n_items).to(self.item.weight.device), self.config.length)
+
+
+def _ends(history: Int[Tensor, "n t"], positions: int) -> tuple[Int[Tensor, "n p"], Bool[Tensor, "n p"]]:
+    """The last ``positions`` of each history, right-aligned, and which of them there are (the others are 0)."""
+    place = (history >= 0).sum(1, keepdim=True) + torch.arange(-min(positions, history.shape[1]), 0).to(history.device)
+    return place.clamp(min=0), place >= 0
 
 
 def _window(history: Int[Tensor, "n t"], length: int) -> Int[Tensor, "n w"]:

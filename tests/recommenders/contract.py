@@ -155,3 +155,28 @@ class SplitContract(RecommenderContract):
         torch.testing.assert_close(parts.h, whole.h, rtol=1e-5, atol=1e-5)
         for name in ("case", "item", "last"):
             assert torch.equal(getattr(parts, name), getattr(whole, name))
+
+    def test_a_tail_of_one_is_the_last_row(self, model, site, cases):
+        split, tail = model.before(site, cases), model.tail(site, cases)
+        rows = split.last.nonzero()[:, 0]
+        rows = rows[split.case[rows].argsort()]
+        for name in ("case", "item", "last"):
+            assert torch.equal(getattr(tail, name), getattr(split, name)[rows])
+        torch.testing.assert_close(tail.h, split.h[rows], rtol=1e-6, atol=1e-6)
+        torch.testing.assert_close(tail.finish(tail.h), model(cases), rtol=1e-5, atol=1e-5)
+        noise = torch.randn(tail.h.shape, generator=torch.Generator().manual_seed(3))
+        edited = split.h.index_add(0, rows, noise)
+        torch.testing.assert_close(tail.finish(tail.h + noise), split.finish(edited), rtol=1e-5, atol=1e-5)
+
+    def test_a_tail_is_frozen_and_differentiable(self, model, site, cases):
+        exact = copy.deepcopy(model).double()
+        tail = exact.tail(site, cases)
+        h = tail.h.clone().requires_grad_()
+        assert not tail.h.requires_grad
+        tail.finish(h).square().sum().backward()
+        assert all(p.grad is None and p.requires_grad for p in exact.parameters())
+        way = torch.randn(h.shape, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+        ends = [tail.finish(tail.h + step * way).square().sum() for step in (1e-6, -1e-6)]
+        torch.testing.assert_close((h.grad * way).sum(), (ends[0] - ends[1]) / 2e-6, rtol=1e-5, atol=1e-6)
+        with pytest.raises(ValueError, match="h has shape"):
+            tail.finish(tail.h[:-1])

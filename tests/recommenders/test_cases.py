@@ -33,6 +33,23 @@ def test_every_form_holds_the_right_items_of_the_right_users(histories, length):
     assert len(held) == len(users) and held[:1].target.tolist() == held.target[:1].tolist()
 
 
+@given(histories=HISTORIES, length=st.integers(1, 6), positions=st.integers(1, 8))
+def test_tails_are_the_last_positions_of_the_inputs(histories, length, positions):
+    inter = interactions(histories, 10)
+    made, held = cases.tails(inter, length, positions), cases.leave_last_out(inter, length)
+    assert torch.equal(made.cases.history, held.cases.history) and torch.equal(made.cases.user, held.cases.user)
+    expected = []
+    for row, user in enumerate(made.cases.user.tolist()):
+        history = histories[user]
+        for target in range(len(history) - min(positions, int(made.cases.length[row])), len(history)):
+            expected.append((row, history[target], sorted(set(history[:target]))))
+    seen = [s.nonzero()[:, 0].tolist() for s in made.seen]
+    assert list(zip(made.case.tolist(), made.target.tolist(), seen, strict=True)) == expected
+    last = torch.cat([made.case.diff() > 0, torch.tensor([True])])
+    assert torch.equal(made.target[last], held.target) and len(made) == len(expected)
+    assert [set(h) for h in unpad(held.seen)] == [set(s.nonzero()[:, 0].tolist()) for s in made.seen[last]]
+
+
 def test_padding_is_on_the_right():
     made = cases.from_lists([[1], [2, 3, 4]])
     assert made.history.tolist() == [[1, -1, -1], [2, 3, 4]] and made.user.tolist() == [-1, -1]
@@ -44,6 +61,8 @@ def test_worlds_without_a_pair_of_items_are_refused():
         cases.sequences(interactions([[1], [2]], 3), 5)
     with pytest.raises(ValueError, match="length=0"):
         cases.inputs(interactions([[1, 2]], 3), 0)
+    with pytest.raises(ValueError, match="positions=0"):
+        cases.tails(interactions([[1, 2]], 3), 2, 0)
 
 
 @pytest.mark.data

@@ -9,7 +9,7 @@ from recsae_core.recommenders.cases import from_lists
 from recsae_core.recommenders.softmax import linear_cross_entropy
 from recsae_core.recommenders.transformer import Transformer, TransformerConfig
 
-from .contract import N_ITEMS, SplitContract, assert_first_law, ragged
+from .contract import N_ITEMS, SplitContract, assert_first_law, assert_same_scores, ragged
 
 CONFIG = {"n_items": N_ITEMS, "d": 16, "layers": 3, "heads": 2, "length": 12, "dropout": 0.5}
 
@@ -26,7 +26,7 @@ def model():
     return make()
 
 
-@pytest.fixture(params=["block0", "block1", "block2", "final"])
+@pytest.fixture(params=["embedding", "block0", "block1", "block2", "final"])
 def site(request):
     return request.param
 
@@ -54,13 +54,95 @@ class TestTransformer(SplitContract):
         short, long = from_lists([[3, 1, 4]]), from_lists([[3, 1, 4, 1, 5]])
         a, b = model.before(site, short).h, model.before(site, long).h
         torch.testing.assert_close(a, b[:3], rtol=1e-5, atol=1e-5)
-        assert not torch.allclose(a[2], model.before(site, from_lists([[3, 2, 4]])).h[2], atol=1e-3)
+        other = model.before(site, from_lists([[3, 2, 4]])).h[2]
+        assert torch.allclose(a[2], other, atol=1e-3) == (site == "embedding"), "an embedding knows its own item only"
+
+    def test_each_of_the_last_positions_decides_a_list(self, model, site, cases):
+        split = model.before(site, cases, torch.tensor([5, 2]), lists=3)
+        assert torch.equal(torch.bincount(split.case[split.last]), cases.length.clamp(max=3))
+        expected = model(prefixes(cases, 3), torch.tensor([5, 2]))
+        torch.testing.assert_close(split.finish(split.h), expected, rtol=1e-5, atol=1e-5)
+
+
+def prefixes(cases, positions):
+    """The histories that end at each of the last positions, in the order of ``tail``."""
+    pairs = zip(cases.history.tolist(), cases.length.tolist(), strict=True)
+    return from_lists([h[:end] for h, n in pairs for end in range(max(0, n - positions) + 1, n + 1)])
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    lengths=st.lists(st.integers(1, 12), min_size=1, max_size=5),
+    layers=st.integers(1, 3),
+    positions=st.integers(1, 14),
+    name=st.sampled_from(["embedding", "block0", "block1", "block2", "final"]),
+    seed=st.integers(0, 99),
+)
+def test_a_row_of_the_tail_is_a_prefix_with_its_last_row_edited(lengths, layers, positions, name, seed):
+    g = torch.Generator().manual_seed(seed)
+    cases = from_lists([torch.randint(0, N_ITEMS, (t,), generator=g).tolist() for t in lengths])
+    model = make(layers=layers).double()
+    site = name if name in model.sites else "final"
+    split = model.tail(site, cases, positions)
+    assert split.last.all() and torch.equal(torch.bincount(split.case), cases.length.clamp(max=positions))
+    edited = split.h + torch.randn(split.h.shape, generator=g, dtype=torch.float64)
+    whole = model.before(site, prefixes(cases, positions))
+    assert torch.equal(split.item, whole.item[whole.last])
+    torch.testing.assert_close(split.h, whole.h[whole.last], rtol=1e-6, atol=1e-6)
+    assert_same_scores(split.finish(split.h), model(prefixes(cases, positions)))
+    changed = whole.h.index_copy(0, whole.last.nonzero()[:, 0], edited)
+    assert_same_scores(split.finish(edited), whole.finish(changed))
+
+
+def test_a_tail_in_single_precision_ranks_as_forward_does():
+    model = build("transformer", generator=torch.Generator().manual_seed(1), **CONFIG).eval()
+    cases = ragged(n=20)
+    for site in model.sites:
+        split = model.tail(site, cases, 4)
+        assert_same_scores(split.finish(split.h), model(prefixes(cases, 4)))
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    lengths=st.lists(st.integers(1, 11), min_size=1, max_size=5),
+    layers=st.integers(1, 3),
+    positions=st.integers(1, 14),
+    seed=st.integers(0, 99),
+)
+def test_an_appended_item_is_one_item_more(lengths, layers, positions, seed):
+    g = torch.Generator().manual_seed(seed)
+    cases = from_lists([torch.randint(0, N_ITEMS, (t,), generator=g).tolist() for t in lengths])
+    model = make(layers=layers).double()
+    item = torch.randint(0, N_ITEMS, (int(cases.length.clamp(max=positions).sum()),), generator=g)
+    ends = zip(prefixes(cases, positions).history.tolist(), item.tolist(), strict=True)
+    longer = from_lists([[*(i for i in history if i >= 0), new] for history, new in ends])
+    assert_same_scores(model.appended(cases, positions, item), model(longer))
+
+
+def test_appending_wants_room_and_an_item_a_row(model):
+    full, short = from_lists([[1] * 12, [2]]), from_lists([[1] * 11, [2]])
+    with pytest.raises(ValueError, match="a history has 12 items: expected at most 11; read shorter windows"):
+        model.appended(full, 1, torch.tensor([3, 3]))
+    with pytest.raises(ValueError, match="item has 2 rows: expected 3"):
+        model.appended(short, 2, torch.tensor([3, 3]))
+    with pytest.raises(ValueError, match=r"items holds ids .* expected 0 to 29"):
+        model.appended(short, 1, torch.tensor([3, N_ITEMS]))
+
+
+@pytest.mark.parametrize("wrong", [0, -1])
+def test_at_least_one_position_is_asked_for(model, wrong):
+    cases = ragged()
+    with pytest.raises(ValueError, match=f"lists={wrong}: expected at least 1"):
+        model.before("final", cases, lists=wrong)
+    for use in (lambda: model.tail("final", cases, wrong), lambda: model.appended(cases, wrong, torch.tensor([1]))):
+        with pytest.raises(ValueError, match=f"positions={wrong}: expected at least 1"):
+            use()
 
 
 @settings(max_examples=25, deadline=None)
 @given(
     lengths=st.lists(st.integers(1, 15), min_size=1, max_size=6),
-    site=st.sampled_from(["block0", "block2", "final"]),
+    site=st.sampled_from(["embedding", "block0", "block2", "final"]),
     seed=st.integers(0, 99),
 )
 def test_first_law_at_any_lengths(lengths, site, seed):
