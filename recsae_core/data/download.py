@@ -1,6 +1,5 @@
 """Archives from the network into the cache, and files out of an archive: checked, and whole or not at all."""
 
-import hashlib
 import stat
 import zipfile
 import zlib
@@ -55,9 +54,3 @@ def members(archive: Path, folder: str, names: Sequence[str], remedy: str) -> di
             return {n: Raw(f"{archive}, {folder}/{n}", opened.read(f"{folder}/{n}"), remedy) for n in names}
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError) as error:
         raise ValueError(f"{archive}: truncated or corrupt archive ({error}); {remedy}") from error
-
-
-def sha256_of(path: Path) -> str:
-    """The file's SHA-256 in hexadecimal."""
-    with path.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()

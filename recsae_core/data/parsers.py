@@ -1,19 +1,20 @@
-"""File formats to ``Interactions``: MovieLens in its two forms, and anybody's CSV."""
+"""File formats to ``Interactions``: MovieLens in its two forms, Music4All, and anybody's CSV."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
-from typing import NoReturn
 
 import numpy as np
 import pandas as pd
 
 from recsae_core.data.interactions import Interactions
-from recsae_core.data.tables import Raw, Row, Table, csv_rows, dat_rows, header, read_csv, read_dat
+from recsae_core.data.tables import Raw, Row, Table, header, read, rows
 
-YEAR = re.compile(r"\((\d{4})\)\s*$")  # at the end of a MovieLens title
+YEAR = r"\((\d{4})\)\s*$"  # at the end of a MovieLens title
 NO_GENRES = "(no genres listed)"
-Item = tuple[int, dict[str, object], set[str] | None]  # line, columns, attributes (None: said to have none)
+MOVIE = ("id", "title", "attributes")
+COMMON = 0.01  # share of the tracks of Music4All that a genre needs
 Catalogue = tuple[pd.DataFrame, np.ndarray, tuple[str, ...]]  # item table sorted by id, attributes, their names
 
 
@@ -27,8 +28,10 @@ def movielens_dat(files: Mapping[str, Raw]) -> Interactions:
     movies = files["movies.dat"]
     if not movies.content.isascii() and _is_utf8(movies.content):
         movies.fail("the text is UTF-8: expected latin-1, as in the official file")
-    catalogue = _movies(movies, dat_rows(movies, ("id", "title", "genres")))
-    ratings = read_dat(files["ratings.dat"], ("user", "item", "rating", "time"))
+    movies = movies.utf8("latin-1")
+    catalogue = _movies(movies, rows(movies, "::", ("id", "title", "genres")))
+    names = ("user", "item", "rating", "time")
+    ratings = read(files["ratings.dat"].utf8("latin-1"), dict.fromkeys(names, "int64"), "::", names)
     return _assemble(ratings, catalogue, repeats=False)
 
 
@@ -37,14 +40,35 @@ def movielens_csv(files: Mapping[str, Raw]) -> Interactions:
 
     A movie that says "(no genres listed)" has no attribute; the label IMAX of the later releases stays one.
     """
-    movies = files["movies.csv"]
-    names = header(movies, ",", "utf-8", ("movieId", "title", "genres"))
+    movies = files["movies.csv"].utf8("utf-8")
+    names = header(movies, ",", ("movieId", "title", "genres"))
     where = [names.index(name) for name in ("movieId", "title", "genres")]
-    rows = ((line, [fields[i] for i in where]) for line, fields in islice(csv_rows(movies, ",", "utf-8"), 1, None))
+    below = ((line, [fields[i] for i in where]) for line, fields in islice(rows(movies, ","), 1, None))
     kinds = {"userId": "int64", "movieId": "int64", "rating": "float64", "timestamp": "int64"}
-    ratings = read_csv(files["ratings.csv"], kinds, ",", "utf-8")
+    ratings = read(files["ratings.csv"].utf8("utf-8"), kinds, ",")
     ratings.frame.columns = ["user", "item", "rating", "time"]
-    return _assemble(ratings, _movies(movies, rows), repeats=False)
+    return _assemble(ratings, _movies(movies, below), repeats=False)
+
+
+def music4all(files: Mapping[str, Raw]) -> Interactions:
+    """Music4All: ``listening_history.csv`` (user, song, timestamp), ``id_genres.csv`` (id, genres separated by commas)
+    and ``id_information.csv`` (id, artist, song, ...), separated by tabs, each with a header.
+
+    Every event counts, also the same song again. Attributes: the genres that at least 1% of the tracks have.
+    """
+    columns = {"item": "song", "time": "timestamp", "attributes": "genres"}
+    options = {"sep": "\t", "attribute_sep": ",", "duplicates": "keep", "unlabelled": "keep"}
+    inter = anybody(files["listening_history.csv"], files["id_genres.csv"], columns=columns, **options)
+    told = read(files["id_information.csv"].utf8("utf-8-sig"), dict.fromkeys(("id", "artist", "song"), "str"), "\t")
+    title = pd.Series((told.frame["artist"] + ": " + told.frame["song"]).to_numpy(), told.frame["id"])
+    title = title[~title.index.duplicated()].reindex(inter.items["id"].astype(str))
+    common = np.flatnonzero(inter.attributes.mean(0) >= COMMON)
+    return replace(
+        inter,
+        items=inter.items.assign(title=title.fillna(inter.items["title"].set_axis(title.index)).to_numpy()),
+        attributes=inter.attributes[:, common],
+        attribute_names=tuple(inter.attribute_names[i] for i in common),
+    )
 
 
 def anybody(
@@ -81,50 +105,63 @@ def anybody(
         raise ValueError(f"sep={sep!r}: expected one character")
     called = {name: name for name in known} | dict(columns or {})
 
-    there = header(interactions, sep, encoding)
+    interactions = interactions.utf8(encoding)
+    there = header(interactions, sep)
     wanted = [n for n in ("time", "rating") if called[n] in there or n in (columns or ())]
     kinds = {called["user"]: "str", called["item"]: "str"}
     kinds |= {called[name]: "float64" if name == "rating" else "str" for name in wanted}
-    events = read_csv(interactions, kinds, sep, encoding)
+    events = read(interactions, kinds, sep)
     events.frame.columns = ["user", "item", *wanted]
     if "time" in wanted:
         events.frame["time"] = _seconds(events)
-    if items is None:
-        ids = events.frame["item"].unique()
-        table = pd.DataFrame({"id": ids, "title": ids})
-        catalogue = table, np.zeros((len(ids), 0), dtype=bool), ()
-    else:
-        described = _described(items, sep, encoding, called, attribute_sep, unlabelled == "error")
-        catalogue = _catalogue(items, described, "unlabelled='keep'")
-    return _assemble(events, _with_numbers(events, catalogue), duplicates, repeats=True)
+    catalogue = None
+    if items is not None:
+        items = items.utf8(encoding)
+        role = {called[name]: name for name in MOVIE}
+        names = [role.get(name, name) for name in header(items, sep, (called["id"], called["attributes"]))]
+        below = islice(rows(items, sep), 1, None)
+        catalogue = _catalogue(
+            items, below, names, attribute_sep, unlabelled == "error", " (or pass unlabelled='keep')"
+        )
+    return _assemble(events, catalogue, duplicates, repeats=True)
 
 
-def _assemble(events: Table, catalogue: Catalogue, duplicates: str = "error", *, repeats: bool) -> Interactions:
+def _assemble(events: Table, catalogue: Catalogue | None, duplicates: str = "error", *, repeats: bool) -> Interactions:
     """Contiguous ids, sorted rows. Where ``repeats``, a user may take an item again at another time."""
-    frame, (items, attributes, names) = events.frame, catalogue
+    frame = events.frame
     if not len(frame):
         events.raw.fail("no interactions")
-    item = pd.Index(items["id"]).get_indexer(frame["item"])
-    if (item < 0).any():
-        row = int(np.argmax(item < 0))
-        others = int((item < 0).sum()) - 1
-        events.fail(f"item {frame['item'].iloc[row]} is not in the table of items ({others} more such rows)", row)
-    user, user_ids = pd.factorize(frame["user"], sort=True)
-    time = frame["time"].to_numpy() if "time" in frame else None
+    (user, user_ids), (item, item_ids) = _ids(frame.pop("user")), _ids(frame.pop("item"))
+    if catalogue is None:
+        table = pd.DataFrame({"id": item_ids, "title": item_ids.astype(str)})
+        catalogue = table, np.zeros((len(table), 0), dtype=bool), ()
+    items, attributes, names = catalogue
+    place = pd.Index(items["id"].astype(str)).get_indexer(item_ids.astype(str))  # text finds numbers, too
+    if (place < 0).any():
+        lost = place[item] < 0
+        row = int(np.argmax(lost))
+        what = f"item {item_ids[item[row]]} is not in the table of items ({int(lost.sum()) - 1} more such rows)"
+        events.fail(what, row)
+    item = place[item]
+    time = frame.pop("time").to_numpy() if "time" in frame else None
+    rating = frame.pop("rating").to_numpy(dtype=np.float32) if "rating" in frame else None
+    order = np.argsort(user, kind="stable") if time is None else np.lexsort((time, user))
     if duplicates != "keep":
-        key = {"user": user, "item": item} | ({"time": time} if repeats and time is not None else {})
-        again = pd.DataFrame(key).duplicated().to_numpy()
+        timed, key = repeats and time is not None, user * len(items) + item
+        again = (pd.DataFrame({"key": key, "time": time}) if timed else pd.Series(key)).duplicated().to_numpy()
         if duplicates == "error" and again.any():
-            _fail_duplicate(events, pd.DataFrame(key), again, repeats)
-    keep = np.flatnonzero(~again) if duplicates == "drop" else np.arange(len(frame))
-    user = user[keep]
-    order = np.argsort(user, kind="stable") if time is None else np.lexsort((time[keep], user))
-    row = keep[order]
+            row = int(np.argmax(again))
+            first = np.argmax((key == key[row]) & ((time == time[row]) if timed else True))
+            what = f"user {user_ids[user[row]]} and item {items['id'].iloc[item[row]]}"
+            what += f" and time {time[row]}" if timed else ""
+            option = ", or pass duplicates='drop' or 'keep'" if repeats else ""
+            events.fail(f"{what} again, first on line {events.line(first)}: {again.sum()} such rows{option}", row)
+        order = order[~again[order]]
     return Interactions(
-        user=user[order].astype(np.int64),
-        item=item[row].astype(np.int64),
-        time=None if time is None else time[row].astype(np.int64),
-        rating=frame["rating"].to_numpy(dtype=np.float32)[row] if "rating" in frame else None,
+        user=user[order],
+        item=item[order],
+        time=None if time is None else time[order],
+        rating=None if rating is None else rating[order],
         user_ids=np.asarray(user_ids),
         items=items,
         attributes=attributes,
@@ -132,75 +169,56 @@ def _assemble(events: Table, catalogue: Catalogue, duplicates: str = "error", *,
     )
 
 
-def _fail_duplicate(events: Table, key: pd.DataFrame, again: np.ndarray, repeats: bool) -> NoReturn:
-    row = int(np.argmax(again))
-    first = int(np.argmax((key == key.iloc[row]).all(axis=1)))
-    what = " and ".join(f"{name} {events.frame[name].iloc[row]}" for name in key)
-    option = ", or pass duplicates='drop' or 'keep'" if repeats else ""
-    events.fail(f"{what} again, first on line {events.line(first)}: {again.sum()} such rows{option}", row)
+def _ids(column: pd.Series) -> tuple[np.ndarray, pd.Index]:
+    """Each row's place among the sorted ids, and these: numbers where all are whole, so that 2 comes before 10."""
+    code, found = pd.factorize(column)
+    ids = _numbers(pd.Series(np.asarray(found)))
+    order = np.argsort(ids.to_numpy(), kind="stable")
+    return np.argsort(order)[code], pd.Index(ids.iloc[order])
 
 
-def _catalogue(raw: Raw, rows: Iterable[Item], keep: str | None = None) -> Catalogue:
-    """Items sorted by id. An empty set of attributes is an error, ``keep`` naming the option that allows it."""
-    lines: dict[object, int] = {}
-    records, labels = [], []
-    for line, record, label in rows:
-        if (before := lines.setdefault(record["id"], line)) != line:
-            raw.fail(f"item {record['id']} again, first on line {before}", line)
-        if label is not None and not label:
-            raw.fail(f"item {record['id']} has no attribute" + (f" (or pass {keep})" if keep else ""), line)
-        records.append(record)
-        labels.append(label or set())
-    if not records:
+def _numbers(ids: pd.Series) -> pd.Series:
+    whole = ids.dtype == "int64" or ids.str.fullmatch(r"(?:0|-?[1-9][0-9]{0,17})").all()
+    return ids.astype("int64") if whole else ids
+
+
+def _catalogue(
+    raw: Raw, below: Iterable[Row], names: Sequence[str], sep: str, strict: bool = True, option: str = ""
+) -> Catalogue:
+    """Items sorted by id. Where ``strict``, an item that neither has an attribute nor says so is an error."""
+    found = list(below)
+    if not found:
         raw.fail("no items")
-    order = sorted(range(len(records)), key=lambda i: records[i]["id"])
-    names = tuple(sorted(set().union(*labels)))
-    attributes = np.array([[name in labels[i] for name in names] for i in order], dtype=bool)
-    table = pd.DataFrame.from_records([records[i] for i in order])
-    return table, attributes.reshape(len(order), len(names)), names
+    lines, fields = zip(*found, strict=True)
+    table = pd.DataFrame(list(fields), columns=list(names))
+    said = table.pop("attributes")
+    label = said.mask(said == NO_GENRES, "").str.split(sep, regex=False).explode().str.strip()
+    label = label[label != ""]
+    again, bare = table["id"].duplicated(), ~table.index.isin(label.index) & (said != NO_GENRES)
+    for row, number in enumerate(table["id"]):
+        if number == "":
+            raw.fail("the item has no id", lines[row])
+        if again[row]:
+            raw.fail(f"item {number} again, first on line {lines[(table['id'] == number).argmax()]}", lines[row])
+        if strict and bare[row]:
+            raw.fail(f"item {number} has no attribute{option}", lines[row])
+    if "title" not in table:
+        table["title"] = table["id"]
+    code, kinds = pd.factorize(label, sort=True)
+    attributes = np.zeros((len(table), len(kinds)), dtype=bool)
+    attributes[label.index, code] = True
+    table["id"] = _numbers(table["id"])
+    order = np.argsort(table["id"].to_numpy(), kind="stable")
+    return table.iloc[order].reset_index(drop=True), attributes[order], tuple(map(str, kinds))
 
 
-def _movies(raw: Raw, rows: Iterator[Row]) -> Catalogue:
-    def items() -> Iterator[Item]:
-        for line, (number, title, genres) in rows:
-            if not re.fullmatch(r"[0-9]{1,18}", number):
-                raw.fail(f"id {number!r} is not a whole number", line)
-            year = YEAR.search(title)
-            record = {"id": int(number), "title": title, "year": int(year[1]) if year else None}
-            yield line, record, None if genres == NO_GENRES else set(genres.split("|")) - {""}
-
-    table, attributes, names = _catalogue(raw, items())
-    return table.astype({"year": "Int64"}), attributes, names
-
-
-def _described(
-    raw: Raw, sep: str, encoding: str, called: Mapping[str, str], attribute_sep: str, strict: bool
-) -> Iterator[Item]:
-    names = header(raw, sep, encoding, (called["id"], called["attributes"]))
-    role = {called[name]: name for name in ("id", "title", "attributes")}
-    for line, fields in islice(csv_rows(raw, sep, encoding), 1, None):
-        record = {role.get(name, name): field for name, field in zip(names, fields, strict=True)}
-        if not record["id"]:
-            raw.fail("the item has no id", line)
-        labels = {label.strip() for label in record.pop("attributes").split(attribute_sep)} - {""}
-        yield line, {"title": record["id"]} | record, labels if labels or strict else None
-
-
-def _with_numbers(events: Table, catalogue: Catalogue) -> Catalogue:
-    """Ids that are whole numbers in every row, as numbers, so that 2 comes before 10."""
-    items, attributes, names = catalogue
-    frame = events.frame
-    if _whole(frame["user"].unique()):
-        frame["user"] = frame["user"].astype("int64")
-    if _whole(items["id"]) and _whole(frame["item"].unique()):
-        frame["item"] = frame["item"].astype("int64")
-        items = items.assign(id=items["id"].astype("int64"))
-    order = np.argsort(items["id"].to_numpy(), kind="stable")
-    return items.iloc[order].reset_index(drop=True), attributes[order], names
-
-
-def _whole(ids: Iterable[str]) -> bool:
-    return all(re.fullmatch(r"0|-?[1-9][0-9]{0,17}", text) for text in ids)
+def _movies(raw: Raw, below: Iterable[Row]) -> Catalogue:
+    found = list(below)
+    for line, (number, *_) in found:
+        if not re.fullmatch(r"[0-9]{1,18}", number):
+            raw.fail(f"id {number!r} is not a whole number", line)
+    items, attributes, names = _catalogue(raw, ((line, [str(int(i)), *rest]) for line, (i, *rest) in found), MOVIE, "|")
+    return items.assign(year=pd.to_numeric(items["title"].str.extract(YEAR)[0]).astype("Int64")), attributes, names
 
 
 def _seconds(events: Table) -> pd.Series:

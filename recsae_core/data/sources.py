@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict
 
 from recsae_core import paths
 from recsae_core.data import parsers
-from recsae_core.data.download import fetch, members, sha256_of
+from recsae_core.data.download import fetch, members
 from recsae_core.data.interactions import Interactions
 from recsae_core.data.tables import Raw
 
@@ -26,11 +26,12 @@ class Source(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     title: str
-    parser: Literal["planted", "csv", "movielens_dat", "movielens_csv"]
+    parser: Literal["planted", "csv", "movielens_dat", "movielens_csv", "music4all"]
     licence: str
     cite: str | None = None
     folders: tuple[str, ...] = ()  # names under $RECSAE_DATA, the first also the folder inside the archive
     url: str | None = None
+    home: str | None = None  # where to ask for data that nobody may pass on
     sha256: str | None = None  # of the official archive
     bytes: int | None = None
     files: dict[str, str | None] = {}  # name -> md5 of the official file, None where it is not known
@@ -92,21 +93,25 @@ def csv(interactions: str | Path, items: str | Path | None = None, **options: An
 
 def find(source: Source) -> tuple[dict[str, Raw], bool]:
     """The files of a source, and whether they come from an archive with the official checksum."""
-    assert source.url and source.sha256
-    name, inner = PurePosixPath(source.url).name, source.folders[0]
-    root = _data_folder()
+    inner, root, origin = source.folders[0], _data_folder(), source.url or source.home
     for folder in (root / folder for folder in source.folders) if root else ():
         there = [file for file in source.files if (folder / file).is_file()]
         if len(there) == len(source.files):
-            remedy = f"replace it with the file of {source.url}"
+            remedy = f"replace it with the file of {origin}"
             return {file: _read(folder / file, remedy) for file in there}, False
         if there:
             missing = ", ".join(file for file in source.files if file not in there)
-            raise ValueError(f"{folder}: {missing} missing; take it from {source.url}, or rename the folder")
+            raise ValueError(f"{folder}: {missing} missing; take it from {origin}, or rename the folder")
+    if source.url is None or source.sha256 is None:
+        where = f"no folder {inner} with {', '.join(source.files)} in RECSAE_DATA={root or '(not set)'}"
+        raise ValueError(f"{source.title}: {where}; the data are had on request, see {origin}")
+    name = PurePosixPath(source.url).name
     for archive in (*(root / folder / name for folder in source.folders), root / name) if root else ():
         if archive.is_file():
+            import pooch
+
             files = members(archive, inner, list(source.files), f"delete it, or replace it with {source.url}")
-            return files, sha256_of(archive) == source.sha256
+            return files, pooch.file_hash(str(archive)) == source.sha256
     archive = fetch(source.url, source.sha256, paths.cache() / "data")
     return members(archive, inner, list(source.files), "delete it and load again"), True
 

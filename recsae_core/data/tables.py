@@ -1,11 +1,13 @@
-"""Text tables that know their lines: a fast reader first; where it fails, a slow pass that finds the line at fault."""
+"""Text tables that know their lines: pandas reads them; where it fails, a slow pass finds the line at fault."""
 
+import codecs
 import csv
 import io
 import re
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import NoReturn
 
@@ -29,11 +31,14 @@ class Raw:
         place = self.where if line is None else f"{self.where}, line {line}"
         raise ValueError(f"{place}: {what}; {self.remedy}")
 
-    def text(self, encoding: str) -> str:
-        """The content decoded; ``ValueError`` where it is empty or not text in this encoding."""
+    def utf8(self, encoding: str) -> "Raw":
+        """The file with its text as UTF-8; ``ValueError`` where it is empty or not text in this encoding."""
         if not self.content or self.content.isspace():
             self.fail("the file is empty")
         try:
+            plain = codecs.lookup(encoding).name in ("utf-8", "utf-8-sig", "iso8859-1", "ascii")
+            if plain and self.content.isascii() and b"\0" not in self.content:
+                return self
             text = self.content.decode(encoding)
         except LookupError:
             raise ValueError(f"encoding={encoding!r}: unknown, expected for example 'utf-8' or 'latin-1'") from None
@@ -42,61 +47,38 @@ class Raw:
             self.fail(what, self.content.count(b"\n", 0, error.start) + 1)
         if (at := text.find("\0")) >= 0:
             self.fail(f"a zero byte, so this is not {encoding} text", text.count("\n", 0, at) + 1)
-        return text
+        return replace(self, content=text.encode())
 
 
 @dataclass(frozen=True)
 class Table:
-    """Columns read from a file, one frame row a row of the file, that can still tell the line of each row."""
+    """Columns read from a UTF-8 file, one frame row a row of the file, that can still tell the line of each row."""
 
     raw: Raw
     frame: pd.DataFrame
-    rows: Callable[[], Iterator[Row]]
+    sep: str
+    names: Sequence[str] = ()  # of all columns, where the file has no header
 
     def line(self, row: int | np.integer) -> int:
         """The line on which row ``row`` of the frame begins."""
-        return next(islice(self.rows(), int(row), None))[0]
+        return next(islice(rows(self.raw, self.sep, self.names), int(row) + (not self.names), None))[0]
 
     def fail(self, what: str, row: int | np.integer) -> NoReturn:
         """``ValueError`` about row ``row`` of the frame."""
         self.raw.fail(what, self.line(row))
 
 
-def dat_rows(raw: Raw, names: Sequence[str], encoding: str = "latin-1") -> Iterator[Row]:
-    """The rows of a file without a header whose fields are separated by ``::``; blank lines are passed over."""
-    for line, text in enumerate(raw.text(encoding).split("\n"), start=1):
-        text = text.rstrip("\r")
-        if not text:
-            continue
-        fields = text.split("::")
-        if len(fields) != len(names):
-            raw.fail(f"{_fields(len(fields))}, expected {len(names)} separated by '::' ({', '.join(names)})", line)
-        yield line, fields
+def rows(raw: Raw, sep: str, names: Sequence[str] = ()) -> Iterator[Row]:
+    """The rows of a UTF-8 table, its header first unless the columns are named here; blank lines are passed over.
 
-
-def read_dat(raw: Raw, names: Sequence[str]) -> Table:
-    """A file of whole numbers separated by ``::`` (MovieLens 1M's ratings)."""
-
-    def rows() -> Iterator[Row]:
-        return dat_rows(raw, names)
-
-    whole = [2 * i for i in range(len(names))]  # read as separated by ":", every second column is empty
-    empty = [column + 1 for column in whole[:-1]]
-    try:
-        frame = pd.read_csv(io.BytesIO(raw.content), sep=":", header=None, dtype=dict.fromkeys(whole, "int64"))
-        if list(frame.columns) != list(range(2 * len(names) - 1)) or frame[empty].notna().any(axis=None):
-            raise ValueError("wrong column count")
-        if raw.content.translate(None, b"0123456789:- \r\n"):  # pandas takes 1e1 and 1.0 for whole numbers
-            raise ValueError("not only digits")
-    except (ValueError, OverflowError) as error:
-        find_fault(raw, rows(), dict.fromkeys(names, "int64"), names, error)
-    return Table(raw, frame[whole].set_axis(list(names), axis=1), rows)
-
-
-def csv_rows(raw: Raw, sep: str, encoding: str) -> Iterator[Row]:
-    """The rows of a table, the header first, quoted fields as in RFC 4180; blank lines are passed over."""
-    reader = csv.reader(io.StringIO(raw.text(encoding), newline=""), delimiter=sep, strict=True)
-    width, begin = None, 1
+    Fields may be quoted as in RFC 4180, but not those separated by ``::``.
+    """
+    text = io.TextIOWrapper(io.BytesIO(raw.content), "utf-8", newline="")
+    if sep == "::":
+        reader = csv.reader((line.replace(sep, "\x1f") for line in text), delimiter="\x1f", quoting=csv.QUOTE_NONE)
+    else:
+        reader = csv.reader(text, delimiter=sep, strict=True)
+    width, begin = len(names), 1
     try:
         for fields in reader:
             line, begin = begin, reader.line_num + 1
@@ -104,15 +86,16 @@ def csv_rows(raw: Raw, sep: str, encoding: str) -> Iterator[Row]:
                 continue
             width = width or len(fields)
             if len(fields) != width:
-                raw.fail(f"{_fields(len(fields))}, expected {width} as in the header", line)
+                wanted = f"separated by {sep!r} ({', '.join(names)})" if names else "as in the header"
+                raw.fail(f"{len(fields)} field{'s' * (len(fields) != 1)}, expected {width} {wanted}", line)
             yield line, fields
     except csv.Error as error:
         raw.fail(f"not a table separated by {sep!r} ({error})", begin)
 
 
-def header(raw: Raw, sep: str, encoding: str, needed: Sequence[str] = ()) -> list[str]:
+def header(raw: Raw, sep: str, needed: Sequence[str] = ()) -> list[str]:
     """The names of a table's columns; ``ValueError`` where one is needed that is not there, or is there twice."""
-    line, names = next(csv_rows(raw, sep, encoding), (1, []))
+    line, names = next(rows(raw, sep), (1, []))
     for name in needed:
         if names.count(name) != 1:
             found = "twice" if name in names else "missing"
@@ -120,45 +103,48 @@ def header(raw: Raw, sep: str, encoding: str, needed: Sequence[str] = ()) -> lis
     return names
 
 
-def read_csv(raw: Raw, kinds: Mapping[str, str], sep: str, encoding: str) -> Table:
-    """The columns ``kinds`` (name -> "int64", "float64" or "str") of a table; no field of them may be empty."""
-    names, text = header(raw, sep, encoding, list(kinds)), raw.text(encoding)
+def read(raw: Raw, kinds: Mapping[str, str], sep: str, names: Sequence[str] = ()) -> Table:
+    """The columns ``kinds`` (name -> "int64", "float64" or "str") of a table; no field may be empty.
 
-    def rows() -> Iterator[Row]:
-        return islice(csv_rows(raw, sep, encoding), 1, None)
-
+    A table without a header has its ``names`` given; separated by ``::`` it must hold whole numbers alone.
+    """
+    columns, content, comma = names or header(raw, sep, list(kinds)), raw.content, sep
     try:
+        if sep == "::":
+            if content.translate(None, b"0123456789:- \r\n"):  # pandas takes 1e1 and 1.0 for whole numbers
+                raise ValueError("not only digits")
+            content, comma = content.replace(b"::", b","), ","
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)  # pandas only warns of a first row that is too long
-            options = {"dtype": dict(kinds), "keep_default_na": False, "index_col": False}
-            frame = pd.read_csv(io.StringIO(text, newline=""), sep=sep, **options)[list(kinds)]
+            options = {"header": None, "names": columns} if names else {}
+            kind = defaultdict(lambda: "category", kinds)
+            frame = pd.read_csv(
+                io.BytesIO(content), sep=comma, dtype=kind, keep_default_na=False, index_col=False, **options
+            )[list(kinds)]
         for name, kind in kinds.items():
-            column = frame[name]
-            if kind == "str" and (column.isna() | (column == "")).any():
+            if kind == "str" and (frame[name].isna() | (frame[name] == "")).any():
                 raise ValueError(f"{name} is empty")
-            if kind == "float64" and not np.isfinite(column).all():
+            if kind == "float64" and not np.isfinite(frame[name]).all():
                 raise ValueError(f"{name} is not finite")
         # pandas fills up a row that is too short: count the separators, or (quoted ones do not count) read slowly
-        if '"' in text:
-            ragged = sum(1 for _ in rows()) != len(frame)
+        if b'"' in content:
+            ragged = sum(1 for _ in rows(raw, sep, names)) != len(frame) + (not names)
         else:
-            ragged = text.count(sep) != (len(frame) + 1) * (len(names) - 1)
+            ragged = content.count(comma.encode()) != (len(frame) + (not names)) * (len(columns) - 1)
         if ragged:
             raise ValueError("wrong column count")
     except (ValueError, OverflowError, pd.errors.ParserWarning) as error:
-        find_fault(raw, rows(), kinds, names, error)
-    return Table(raw, frame, rows)
+        _find_fault(raw, islice(rows(raw, sep, names), not names, None), kinds, columns, error)
+    return Table(raw, frame, sep, names)
 
 
-def find_fault(
-    raw: Raw, rows: Iterator[Row], kinds: Mapping[str, str], names: Sequence[str], error: Exception
+def _find_fault(
+    raw: Raw, below: Iterator[Row], kinds: Mapping[str, str], names: Sequence[str], error: Exception
 ) -> NoReturn:
-    """``ValueError`` with the first line that is not as ``kinds`` says, else with the fast reader's ``error``."""
-    columns = [(names.index(name), name, kind) for name, kind in kinds.items()]
-    for line, fields in rows:
-        for column, name, kind in columns:
-            if not _is(fields[column], kind):
-                raw.fail(f"{name} {fields[column]!r} is not {WORDS[kind]}", line)
+    for line, fields in below:
+        for name, kind in kinds.items():
+            if not _is(field := fields[names.index(name)], kind):
+                raw.fail(f"{name} {field!r} is not {WORDS[kind]}", line)
     raw.fail(f"cannot be read ({error})")
 
 
@@ -171,7 +157,3 @@ def _is(field: str, kind: str) -> bool:
         return "_" not in field and bool(np.isfinite(float(field)))
     except ValueError:
         return False
-
-
-def _fields(count: int) -> str:
-    return f"{count} field{'s' if count != 1 else ''}"

@@ -237,3 +237,40 @@ def test_items_without_attributes_can_be_kept():
 def test_options_that_do_not_exist_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         own(**options)
+
+
+HEARD = "user\tsong\ttimestamp\nu\ts1\t2019-02-20 12:28\nu\ts2\t2019-02-20 12:30\nu\ts1\t2019-02-20 12:28\n"
+GENRES = "id\tgenres\n" + "".join(f"s{i}\trock,pop\n" for i in range(1, 250)) + "s250\tpolka, rock\n"
+TOLD = 'id\tartist\tsong\talbum_name\ns1\tThe Band\tA Song\tAn Album\ns2\tTwo\tOther\t""\n'
+
+
+def tracks(heard=HEARD, genres=GENRES, told=TOLD):
+    files = {"listening_history.csv": heard, "id_genres.csv": genres, "id_information.csv": told}
+    return parsers.music4all({name: Raw(name, text.encode(), "ask again") for name, text in files.items()})
+
+
+def test_music4all_keeps_every_event_the_common_genres_and_the_titles_that_it_knows():
+    inter = tracks()
+    assert inter.items["id"][inter.item].tolist() == ["s1", "s1", "s2"]
+    assert (inter.time[2] - inter.time[0], inter.n_items) == (120, 250)
+    assert inter.attribute_names == ("pop", "rock")
+    assert inter.attributes.sum(0).tolist() == [249, 250]
+    titles = inter.items.set_index("id")["title"]
+    assert titles[["s1", "s2", "s3"]].tolist() == ["The Band: A Song", "Two: Other", "s3"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"heard": HEARD.replace("\t", ",")}, "listening_history.csv, line 1: column 'user' is missing"),
+        (
+            {"heard": HEARD + "u\ts9999\t2019-02-20 12:28\n"},
+            "history.csv, line 5: item s9999 is not in the table of items",
+        ),
+        ({"genres": GENRES.replace("genres", "tags", 1)}, "id_genres.csv, line 1: column 'genres' is missing"),
+        ({"told": TOLD.replace("artist", "by", 1)}, "id_information.csv, line 1: column 'artist' is missing"),
+    ],
+)
+def test_music4all_files_in_another_form_are_named(change, message):
+    with pytest.raises(ValueError, match=f"{message}.*; ask again$"):
+        tracks(**change)

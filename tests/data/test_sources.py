@@ -163,6 +163,17 @@ def test_every_entry_of_the_registry_can_be_read_and_checked():
             assert all(md5 is None or len(md5) == 32 for md5 in source.files.values())
 
 
+def test_data_that_nobody_may_pass_on_are_asked_for_with_the_address(tiny):
+    with pytest.raises(
+        ValueError, match=r"Music4All: no folder music4all with listening_history.csv, .* on request, see"
+    ):
+        sources.load("music4all")
+    (tiny / "RECSAE_DATA" / "music4all").mkdir()
+    (tiny / "RECSAE_DATA" / "music4all" / "id_genres.csv").write_text("id\tgenres\n")
+    with pytest.raises(ValueError, match=r"listening_history.csv, id_information.csv missing; take it from https://"):
+        sources.load("music4all")
+
+
 @pytest.mark.data
 def test_movielens_1m():
     needs("data")
