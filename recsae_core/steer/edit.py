@@ -119,7 +119,7 @@ def _changed(z: Float[Tensor, "r m"], chosen: list[int], rule: str | Rule, dose:
 
 def _amount(dose: Dose, n: int, like: Tensor) -> Float[Tensor, "_ 1"]:
     amount = torch.as_tensor(dose, dtype=like.dtype, device=like.device)
-    if amount.ndim > 1 or amount.ndim == 1 and len(amount) != n:
+    if amount.ndim > 1 or (amount.ndim == 1 and len(amount) != n):
         raise ValueError(f"dose has shape {tuple(amount.shape)}: expected one number, or {n}, one for each edited row")
     if not amount.isfinite().all():
         raise ValueError(f"dose={dose}: expected a finite number")

@@ -1,0 +1,127 @@
+"""Ways to ask a recommender for more of something: each turns a batch of lists and a dose into scores."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from recsae_core.recommenders.base import Cases, Recommender, Split
+from recsae_core.sae.base import Dictionary
+from recsae_core.steer.edit import Coded, Dose, Rule, coded, edit
+
+
+class Lists(NamedTuple):
+    """A batch of lists before anything is changed: what every method begins with."""
+
+    model: Recommender
+    cases: Cases
+    positions: int  # lists a case, those of its last positions
+    split: Split  # one row a list (``Recommender.tail``)
+    scores: Float[Tensor, "n i"]  # of the split as it is
+    seen: Bool[Tensor, "n i"]
+
+
+@runtime_checkable
+class Method(Protocol):
+    """Scores of all items at a dose; a dose of 0 changes nothing unless the method says otherwise."""
+
+    def __call__(self, lists: Lists, dose: Dose) -> Float[Tensor, "n i"]:
+        """The scores of every list, ``dose`` being one number or one for each list."""
+        ...
+
+
+class Moves:
+    """A method that changes the vectors at the site and lets the recommender go on from there."""
+
+    def rows(self, split: Split, dose: Dose) -> Float[Tensor, "n d"]:
+        """The vectors after the change."""
+        raise NotImplementedError
+
+    def __call__(self, lists: Lists, dose: Dose) -> Float[Tensor, "n i"]:
+        """``finish`` of the changed vectors."""
+        return lists.split.finish(self.rows(lists.split, dose))
+
+
+@dataclass(frozen=True)
+class Latents(Moves):
+    """An edit of a dictionary's latents; the arguments are those of ``edit``. Neurons are a dictionary too."""
+
+    dictionary: Dictionary
+    latents: Sequence[int]
+    rule: str | Rule = "add"
+    unit: Float[Tensor, "m"] | None = None
+    keep_error: bool = True
+    _last: dict[int, tuple[Split, Coded]] = field(default_factory=dict, repr=False, compare=False)
+
+    def rows(self, split: Split, dose: Dose) -> Float[Tensor, "n d"]:
+        """``edit`` of the split; the code of the last split is kept for the next dose."""
+        held = self._last.get(0)
+        if held is None or held[0] is not split:
+            held = self._last[0] = split, coded(split, self.dictionary)
+        options = {"unit": self.unit, "keep_error": self.keep_error, "code": held[1]}
+        return edit(split, self.dictionary, self.latents, self.rule, dose, **options)
+
+
+@dataclass(frozen=True)
+class Direction(Moves):
+    """A vector added to every row: the dose is in multiples of it."""
+
+    vector: Float[Tensor, "d"]
+
+    def rows(self, split: Split, dose: Dose) -> Float[Tensor, "n d"]:
+        """``h + dose * vector``; ``ValueError`` where the vector has another width."""
+        if self.vector.shape != split.h.shape[1:]:
+            raise ValueError(f"vector has shape {tuple(self.vector.shape)}: expected {tuple(split.h.shape[1:])}")
+        return split.h + torch.as_tensor(dose, dtype=split.h.dtype).reshape(-1, 1) * self.vector
+
+
+@dataclass(frozen=True)
+class Rerank:
+    """A bonus for some items, added to the scores: the dose is in units of the scores (logits)."""
+
+    items: Bool[Tensor, "i"]
+
+    def __call__(self, lists: Lists, dose: Dose) -> Float[Tensor, "n i"]:
+        """The scores with the bonus."""
+        return lists.scores + torch.as_tensor(dose, dtype=lists.scores.dtype).reshape(-1, 1) * self.items
+
+
+@dataclass(frozen=True)
+class History:
+    """One more item in the history: that of ``items``, not seen yet, which stood highest on the list.
+
+    The dose is the share of lists that get the item, from 0 to 1, or 0 or 1 for each list; ``order`` says which
+    lists are first to get it. Where no such item is left a list stays as it is. Cases must be one shorter than the
+    longest that the recommender reads.
+    """
+
+    items: Bool[Tensor, "i"]
+    _last: dict[int, tuple[Lists, Tensor]] = field(default_factory=dict, repr=False, compare=False)
+
+    def __call__(self, lists: Lists, dose: Dose) -> Float[Tensor, "n i"]:
+        """The scores after the item was appended."""
+        held = self._last.get(0)
+        if held is None or held[0] is not lists:
+            held = self._last[0] = lists, self._appended(lists)
+        n = len(lists.scores)
+        share = torch.as_tensor(dose, dtype=torch.float64).expand(n)
+        if not ((share >= 0) & (share <= 1)).all():
+            raise ValueError(f"dose={dose}: expected 0 to 1, the share of lists that get an item")
+        golden = (torch.arange(n, dtype=torch.float64) * 0.6180339887498949) % 1  # evenly spread over the lists
+        return torch.where((golden < share)[:, None], held[1], lists.scores)
+
+    def _appended(self, lists: Lists) -> Float[Tensor, "n i"]:
+        allowed = self.items & ~lists.seen
+        item = lists.scores.masked_fill(~allowed, -torch.inf).argmax(1)
+        scores = lists.model.appended(lists.cases, lists.positions, item)
+        return torch.where(allowed.any(1, keepdim=True), scores, lists.scores)
+
+
+def difference_of_means(h: Float[Tensor, "n d"], positive: Bool[Tensor, "n"]) -> Float[Tensor, "d"]:
+    """Mean of the rows that have the attribute minus mean of those that have not; ``ValueError`` where none has."""
+    if not positive.any() or positive.all():
+        raise ValueError(f"{int(positive.sum())} of {len(positive)} rows have the attribute: expected some and not all")
+    return (h[positive].double().mean(0) - h[~positive].double().mean(0)).to(h.dtype)
