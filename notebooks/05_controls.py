@@ -12,8 +12,6 @@
 # ---
 
 # %% [markdown]
-
-# %% [markdown]
 # # Would anything else have done as well?
 #
 # The last page found, for every genre, a latent that correlates with it. Before we are impressed we ask what a
@@ -25,10 +23,12 @@
 # |---|---|---|
 # | neurons | the vector's own dimensions, both signs | what the model says without any dictionary |
 # | PCA | principal axes, both signs | directions of high variance |
+# | ICA | independent components, both signs | directions of heavy tails, which is what sparsity seeks |
 # | random directions | as many random directions as the SAE has latents, behind a ReLU, one threshold, at the SAE's L0 | the number of chances, and sparsity |
 # | data rows | the same, with random training rows as directions | looking where the data lie |
 # | item embeddings | the same, with the recommender's own item vectors | knowing single items |
 # | untrained SAE | the SAE before its first step, at the same L0 | the architecture |
+# | untrained model | an SAE trained in the same way on a transformer that was not | what the input contains: each row holds a random vector of its item |
 # | probe | one least-squares direction a genre, *told* the genres | nothing: it is the ceiling |
 #
 # This is Figure 4 of the sequential paper (arXiv 2507.12202), which shows the SAE beside the neurons only.
@@ -66,6 +66,13 @@ parts = artifacts.parts(dataset)
 attributes, names = parts.test.attributes, parts.test.attribute_names
 
 
+def rows_of(model, part) -> activations.Rows:
+    """The residual stream after block 0 at all positions of a part's users."""
+    return activations.collect(
+        model, "block0", cases.inputs(part, model.config.length)
+    )
+
+
 def dictionaries_of(seed: int, model, x: activations.Rows) -> dict:
     """Name -> dictionaries of that kind for one transformer; ``x`` are the rows to fit on."""
     trained = artifacts.get(f"{dataset}/{sae}", seed=seed)
@@ -75,6 +82,7 @@ def dictionaries_of(seed: int, model, x: activations.Rows) -> dict:
         "SAE": [trained],
         "neurons": [dictionaries.neurons(x.h)],
         "pca": [dictionaries.pca(x.h)],
+        "ica": [dictionaries.ica(x.h)],
         "random-dictionary": [
             dictionaries.random_relu(x.h, m, l0, g)
             for _ in range(random_draws)
@@ -88,6 +96,11 @@ def dictionaries_of(seed: int, model, x: activations.Rows) -> dict:
         "untrained-sae": [
             dictionaries.untrained(
                 SAE(trained.config, g).prepare(x.h), x.h, l0
+            )
+        ],
+        "untrained-model": [
+            artifacts.get(
+                f"{dataset}/{sae}", seed=seed, parent=f"{dataset}/untrained"
             )
         ],
         "probe": [probes.probe(x.h, x.item, attributes)],
@@ -112,23 +125,27 @@ halves = statistics.item_halves(
 rows_of_table, per_genre = [], {}
 for seed in tqdm(seeds, desc="seeds"):
     model = artifacts.get(f"{dataset}/transformer", seed=seed)
-    x, test = (
-        activations.collect(
-            model, "block0", cases.inputs(part, model.config.length)
-        )
-        for part in (parts.sae, parts.test)
-    )
+    blank = artifacts.get(f"{dataset}/untrained", seed=seed)
+    x, test = rows_of(model, parts.sae), rows_of(model, parts.test)
+    blank_test = rows_of(blank, parts.test)
     for kind, found in dictionaries_of(seed, model, x).items():
+        # an SAE of the untrained model reads that model's rows: the same positions of the same users
+        h = blank_test.h if kind == "untrained-model" else test.h
         for draw, dictionary in enumerate(found):
-            a = alignment.align(dictionary, test.h, test.item, attributes)
-            if (
-                kind == "probe"
-            ):  # a probe must not have seen the labels that it is scored on
+            a = alignment.align(dictionary, h, test.item, attributes)
+            held = alignment.held_out_max(a, halves)
+            # a probe must not have seen the labels that it is scored on
+            if kind == "probe":
+                label = attributes[test.item]
                 held = probes.held_out_probe(
-                    x.h, x.item, test.h, test.item, attributes, halves
-                )
-            else:
-                held = alignment.held_out_max(a, halves)
+                    x.h,
+                    attributes[x.item].astype(float),
+                    halves[:, x.item],
+                    test.h,
+                    label.astype(float),
+                    label,
+                    halves[:, test.item],
+                ).r
             rows_of_table.append(
                 {
                     "dictionary": kind,

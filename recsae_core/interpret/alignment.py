@@ -41,7 +41,10 @@ class Alignment:
     ) -> Float[np.ndarray, "l a"]:
         """Pearson r on the rows of some items only: a mask, or how often each item counts; all latents where None."""
         sum_z, sum_zz = (self.sum_z, self.sum_zz) if latents is None else (self.sum_z[latents], self.sum_zz[latents])
-        return _pearson(sum_z, sum_zz, self.count, self.attributes, items.astype(np.float64))
+        weight = items.astype(np.float64)
+        rows, label = weight * self.count, self.attributes * weight[:, None]
+        with_a = rows @ self.attributes
+        return pearson(rows.sum(), sum_z @ weight, sum_zz @ weight, with_a, with_a, sum_z @ label)
 
 
 def align(
@@ -78,7 +81,7 @@ def align(
     total["z"] = sum_z @ label
     with np.errstate(divide="ignore", invalid="ignore"):
         return Alignment(
-            r=_pearson(sum_z, sum_zz, count, attributes, np.ones(n_items)),
+            r=pearson(n, sum_z.sum(1), sum_zz.sum(1), with_a, with_a, total["z"]),
             auc=(total["rank"] - with_a * (with_a + 1) / 2) / (with_a * (n - with_a)),
             precision=np.where(fires[:, None] > 0, total["fires"] / fires[:, None], 0.0),
             recall=total["fires"] / with_a,
@@ -178,6 +181,26 @@ def check_labels(
     return out
 
 
+def pearson(
+    n: float | int,
+    z: Float[np.ndarray, "l"],
+    zz: Float[np.ndarray, "l"],
+    y: Float[np.ndarray, "a"],
+    yy: Float[np.ndarray, "a"],
+    zy: Float[np.ndarray, "l a"],
+) -> Float[np.ndarray, "l a"]:
+    """Pearson r from sums over ``n`` rows: 0 for a ``z`` that is constant, NaN for a ``y`` that is."""
+    n = max(n, 1e-300)
+    mean_z, mean_y = z / n, y / n
+    var_z, var_y = zz / n - mean_z**2, yy / n - mean_y**2
+    var_z[var_z <= 1e-12 * zz / n] = 0  # what rounding leaves of a constant
+    with np.errstate(divide="ignore", invalid="ignore"):
+        r = (zy / n - mean_z[:, None] * mean_y) / np.sqrt(var_z[:, None] * var_y)
+    r[var_z == 0] = 0
+    r[:, var_y <= 1e-12 * yy / n + 1e-15] = np.nan
+    return r.clip(-1, 1)
+
+
 def midranks(v: Float[np.ndarray, "n"]) -> Float[np.ndarray, "n"]:
     """Ranks from 1, equal values sharing the mean of theirs (``scipy.stats.rankdata``, which is slower here)."""
     order = np.argsort(v)
@@ -228,24 +251,3 @@ def _best_thresholds(
     f1 = 2 * hits[:, last] / (last + 1 + with_a[:, None])
     best = f1.argmax(1)
     return f1[np.arange(len(label)), best], z[last[best]]
-
-
-def _pearson(
-    sum_z: Float[np.ndarray, "l i"],
-    sum_zz: Float[np.ndarray, "l i"],
-    count: Int[np.ndarray, "i"],
-    attributes: Bool[np.ndarray, "i a"],
-    weight: Float[np.ndarray, "i"],
-) -> Float[np.ndarray, "l a"]:
-    rows = weight * count
-    n = max(rows.sum(), 1e-300)
-    label = attributes * weight[:, None]
-    mean_z, square_z = sum_z @ weight / n, sum_zz @ weight / n
-    mean_a = rows @ attributes / n
-    var_z, var_a = square_z - mean_z**2, mean_a * (1 - mean_a)
-    var_z[var_z <= 1e-12 * square_z] = 0  # what rounding leaves of a constant
-    with np.errstate(divide="ignore", invalid="ignore"):
-        r = (sum_z @ label / n - mean_z[:, None] * mean_a) / np.sqrt(var_z[:, None] * var_a)
-    r[var_z == 0] = 0
-    r[:, var_a <= 1e-15] = np.nan
-    return r.clip(-1, 1)

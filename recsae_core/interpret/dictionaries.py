@@ -1,7 +1,9 @@
-"""What an SAE is compared with: neurons, principal axes, random and borrowed directions, an untrained SAE.
+"""What an SAE is compared with: neurons, principal and independent axes, random and borrowed directions, no training.
 
 All are ``Dictionary``s and are made in one line from training rows, so that a notebook loops over builders.
 """
+
+import warnings
 
 import numpy as np
 import torch
@@ -79,13 +81,30 @@ def pca(x: Float[Tensor, "n d"], components: int | None = None) -> Linear:
     """
     from sklearn.decomposition import PCA
 
-    check_rows(x, x.shape[1])
-    most = min(x.shape)
-    if components is not None and not 1 <= components <= most:
-        raise ValueError(f"components={components}: expected 1 <= components <= {most}, the smaller side of x")
-    found = PCA(components or most, random_state=0).fit(x.double().numpy())
+    found = PCA(_components(x, components), random_state=0).fit(x.double().numpy())
     axes, mean = torch.from_numpy(found.components_).to(x.dtype), torch.from_numpy(found.mean_).to(x.dtype)
     return _both_signs(axes, mean)
+
+
+def ica(x: Float[Tensor, "n d"], components: int | None = None, rows: int = 20_000) -> Linear:
+    """The independent components of the rows, signed, each beside its negative (m = 2 components, all where None).
+
+    scikit-learn's FastICA on at most ``rows`` rows and with at most 400 steps: axes that have not settled by then are
+    taken as they are. Latents have variance 1. Controls for: directions along which the rows are least Gaussian,
+    which is what sparsity looks for, without more of them than the site is wide.
+    """
+    from sklearn.decomposition import FastICA
+    from sklearn.exceptions import ConvergenceWarning
+
+    count = _components(x, components)
+    sample = x[torch.linspace(0, len(x) - 1, min(rows, len(x))).long()].double().numpy()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        found = FastICA(count, whiten="unit-variance", max_iter=400, random_state=0).fit(sample)
+    mean, unmixing, mixing = (
+        torch.from_numpy(a).to(x.dtype) for a in (found.mean_, found.components_, found.mixing_.T)
+    )
+    return Linear(torch.cat([unmixing, -unmixing]), torch.cat([mixing, -mixing]) / 2, shift=mean, offset=mean)
 
 
 def random_relu(x: Float[Tensor, "n d"], m: int, l0: float | int, generator: torch.Generator) -> Linear:
@@ -183,6 +202,14 @@ def least_squares(z: Float[Tensor, "n m"], y: Float[Tensor, "n j"]) -> tuple[Flo
 def _both_signs(axes: Float[Tensor, "j d"], mean: Float[Tensor, "d"]) -> Linear:
     signed = torch.cat([axes, -axes])
     return Linear(signed, signed / 2, shift=mean, offset=mean)
+
+
+def _components(x: Float[Tensor, "n d"], components: int | None) -> int:
+    check_rows(x, x.shape[1])
+    most = min(x.shape)
+    if components is not None and not 1 <= components <= most:
+        raise ValueError(f"components={components}: expected 1 <= components <= {most}, the smaller side of x")
+    return components or most
 
 
 def _mean(x: Float[Tensor, "n d"]) -> Float[Tensor, "d"]:

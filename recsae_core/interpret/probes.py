@@ -7,6 +7,7 @@ from torch import Tensor
 
 from recsae_core.interpret.alignment import check_labels
 from recsae_core.interpret.dictionaries import Linear, least_squares
+from recsae_core.interpret.senses import Scores, score
 from recsae_core.sae.base import check_rows
 
 
@@ -35,29 +36,35 @@ def probe(
 
 def held_out_probe(
     x: Float[Tensor, "t d"],
-    x_item: Int[Tensor, "t"],
+    x_label: Float[np.ndarray, "t a"],
+    fit: Bool[np.ndarray, "s t"],
     h: Float[Tensor, "n d"],
-    item: Int[Tensor, "n"],
-    attributes: Bool[np.ndarray, "i a"],
-    halves: Bool[np.ndarray, "s i"],
-) -> Float[np.ndarray, "s a"]:
-    """Pearson r of probes with the attributes of items whose labels they have not seen.
+    label: Float[np.ndarray, "n a"],
+    present: Bool[np.ndarray, "n a"],
+    halves: Bool[np.ndarray, "s n"],
+    kind: str = "least_squares",
+    most: int = 20_000,
+) -> Scores:
+    """Scores of probes on rows that they have not seen: one direction a label, for each split.
 
-    For each split the least-squares probe is fitted on the rows ``x`` of the marked half of the items and scored
-    on the rows ``h`` of the other half. NaN where an attribute does not vary among the rows scored.
+    The probe is fitted to the rows of ``x`` marked in ``fit`` and scored on the rows of ``h`` not marked in ``halves``
+    (``senses.score``). ``least_squares`` scores the fitted value less 1/2; ``logistic`` the probability less 1/2 of a
+    positive label, fitted to ``most`` rows at most. Splits that are fitted to the same rows share their probe.
     """
-    x_item, item = (torch.from_numpy(check_labels(*rows, attributes)) for rows in ((x_item, x), (item, h)))
-    label = torch.from_numpy(attributes)
-    out = np.empty((len(halves), attributes.shape[1]))
-    for s, half in enumerate(torch.from_numpy(halves)):
-        fit, score = half[x_item], ~half[item]
-        slope, _ = least_squares(x[fit], label[x_item[fit]].to(x.dtype))
-        z, y = (h[score] @ slope).double(), label[item[score]].double()
-        z, y = z - z.mean(0), y - y.mean(0)
-        norm = (z.square().sum(0) * y.square().sum(0)).sqrt()
-        r = torch.where(norm > 0, (z * y).sum(0) / norm, 0.0)
-        out[s] = torch.where(y.square().sum(0) > 0, r, torch.nan).numpy()
-    return out
+    out = []
+    for s, (marked, half) in enumerate(zip(fit, halves, strict=True)):
+        if not s or (marked != fit[s - 1]).any():
+            rows = np.flatnonzero(marked)
+            if kind == "logistic":
+                rows = rows[np.linspace(0, len(rows) - 1, min(most, len(rows))).astype(int)]
+                slope, bias = _logistic(x[rows], torch.from_numpy(x_label[rows] > 0))
+            else:
+                slope, bias = least_squares(x[rows], torch.from_numpy(x_label[rows]).to(x.dtype))
+        rest = ~half
+        z = torch.addmm(bias, h[rest], slope).double()
+        z = (z.sigmoid() if kind == "logistic" else z).sub(0.5).numpy()
+        out.append(np.transpose([score(*row) for row in zip(z.T, label[rest].T, present[rest].T, strict=True)]))
+    return Scores(*np.stack(out, 1))
 
 
 def _logistic(x: Float[Tensor, "n d"], y: Bool[Tensor, "n a"]) -> tuple[Float[Tensor, "d a"], Float[Tensor, "a"]]:

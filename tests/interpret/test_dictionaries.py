@@ -25,6 +25,7 @@ def builders(data):
     return {
         "neurons": lambda: di.neurons(x),
         "pca": lambda: di.pca(x),
+        "ica": lambda: di.ica(x, rows=1000),
         "random_relu": lambda: di.random_relu(x, M, L0, g),
         "data_rows": lambda: di.data_rows(x, M, L0, g),
         "item_embeddings": lambda: di.item_embeddings(torch.randn(50, 8, generator=g), x, M, L0, g),
@@ -85,8 +86,8 @@ def test_l0_from_a_sample_of_many_rows_holds_on_all(l0, monkeypatch):
     assert float((dictionary.encode(x).dense() > 0).sum(1).float().mean()) == pytest.approx(l0, rel=0.02)
 
 
-def test_neurons_and_pca_decode_exactly(data):
-    for dictionary in (di.neurons(data.h), di.pca(data.h)):
+def test_neurons_pca_and_ica_decode_exactly(data):
+    for dictionary in (di.neurons(data.h), di.pca(data.h), di.ica(data.h)):
         torch.testing.assert_close(dictionary.decode(dictionary.encode(data.h)), data.h, atol=1e-5, rtol=1e-5)
     assert torch.equal(di.neurons(data.h).encode(data.h).dense(), torch.cat([data.h, -data.h], 1))
 
@@ -97,6 +98,19 @@ def test_pca_axes_are_uncorrelated_and_ordered(data):
     off = covariance - covariance.diag().diag()
     assert off.abs().max() < 1e-3 * covariance[0, 0]
     assert (covariance.diag().diff() < 0).all()
+
+
+def test_ica_finds_independent_sources_that_pca_does_not():
+    source = np.random.default_rng(0).laplace(size=(8000, 8))
+    x = torch.from_numpy(source @ np.random.default_rng(1).standard_normal((8, 8))).float()
+    closest = lambda d: np.corrcoef(d.encode(x).dense().numpy().T, source.T)[:16, 16:].max(0).min()  # noqa: E731
+    assert closest(di.ica(x)) > 0.98 > 0.9 > closest(di.pca(x))
+    assert di.ica(x, 3, rows=500).m == 6
+
+
+def test_axes_that_have_not_settled_are_taken_without_a_warning(recwarn):
+    di.ica(torch.randn(300, 8, generator=torch.Generator().manual_seed(0)))  # Gaussian rows have no such axes
+    assert not [w for w in recwarn if "converge" in str(w.message)]
 
 
 def test_the_null_decoder_is_the_best_linear_one(data):
@@ -154,17 +168,19 @@ def test_the_probe_is_the_ceiling_and_a_null_stays_below(data):
 
 
 def test_a_held_out_probe_scores_items_that_it_has_not_seen(data):
+    def held_out(x, attributes):
+        label, marked = attributes[data.item], halves[:, data.item]
+        return held_out_probe(x, label.astype(float), marked, x, label.astype(float), label, marked).r
+
     halves = item_halves(np.bincount(data.item), 4, np.random.default_rng(0))
-    held = held_out_probe(data.h, data.item, data.h, data.item, data.attributes, halves)
+    held = held_out(data.h, data.attributes)
     own = align(probe(data.h, data.item, data.attributes), data.h, data.item, data.attributes).r.diagonal()
     assert held.shape == (4, 5) and (held > 0.3).all() and held.mean() < own.mean()
     meaningless = np.random.default_rng(1).permuted(data.attributes, axis=0)
-    many = torch.nn.functional.one_hot(
-        data.item, 40
-    ).float()  # rows that name their item: labels can be learned by rote
+    # rows that name their item: labels can be learned by rote
+    many = torch.nn.functional.one_hot(data.item, 40).float()
     rote = align(probe(many, data.item, meaningless), many, data.item, meaningless).r.diagonal()
-    held = held_out_probe(many, data.item, many, data.item, meaningless, halves)
-    assert rote.min() > 0.99 and abs(held.mean()) < 0.15
+    assert rote.min() > 0.99 and abs(held_out(many, meaningless).mean()) < 0.15
 
 
 def test_an_attribute_that_nobody_has_gets_a_latent_without_slope(data):

@@ -98,5 +98,5 @@ def test_bad_input_is_named(model, asked, attributes):
         effects.true_effect(split, found, [0], np.full(1, np.nan), attributes)
     with pytest.raises(ValueError, match="attributes has 29 rows: expected 30"):
         effects.true_effect(split, found, [0], np.ones(1), attributes[1:])
-    with pytest.raises(ValueError, match="quantile=99.0: expected 0 <= quantile <= 1"):
+    with pytest.raises(ValueError, match=r"quantile=99.0: expected 0 <= quantile <= 1"):
         effects.natural_dose(found, split.h, 99.0)

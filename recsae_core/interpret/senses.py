@@ -1,0 +1,149 @@
+"""What it may mean that a row "has" an attribute, and how well latents follow each meaning on rows held out.
+
+The authors of 2507.12202 take the attribute of the item at the position, which the row contains by construction.
+The next item's attribute and the attribute's share of the recent history are what a recommender is about.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from scipy.sparse import csc_array
+from torch import Tensor
+
+from recsae_core.interpret.alignment import midranks, pearson
+
+
+def next_items(case: Int[Tensor, "n"], item: Int[Tensor, "n"], target: Int[Tensor, "c"]) -> Int[Tensor, "n"]:
+    """The item that follows each row: that of the next row of its case, or the case's ``target`` after the last."""
+    ends = torch.cat([case[1:] != case[:-1], case.new_ones(min(len(case), 1), dtype=torch.bool)])
+    if int(ends.sum()) != len(target):
+        raise ValueError(f"target has {len(target)} items: expected {int(ends.sum())}, one a case, cases in order")
+    following = torch.cat([item[1:], item[:1]])
+    following[ends] = target
+    return following
+
+
+def history_share(
+    case: Int[Tensor, "n"], item: Int[Tensor, "n"], attributes: Bool[np.ndarray, "i a"], window: int = 10
+) -> Float[np.ndarray, "n a"]:
+    """Each attribute's share of the last ``window`` items of the case up to and with the row, fewer at its start."""
+    if window < 1:
+        raise ValueError(f"window={window}: expected at least 1")
+    at, label = case.cpu().numpy(), attributes[item.cpu().numpy()]
+    total = np.concatenate([np.zeros((1, label.shape[1])), np.cumsum(label, 0, dtype=np.float64)])
+    here = np.arange(len(at))
+    start = np.maximum(np.searchsorted(at, at), here - window + 1)
+    return (total[here + 1] - total[start]) / (here + 1 - start)[:, None]
+
+
+def marked_share(share: Float[np.ndarray, "n a"]) -> Bool[np.ndarray, "n a"]:
+    """Rows whose share lies more than one standard deviation above the attribute's mean: its recent devotees.
+
+    A threshold in units of the attribute's own spread marks some rows of rare and of frequent attributes alike.
+    """
+    return share > share.mean(0) + share.std(0)
+
+
+class Halved(NamedTuple):
+    """Pearson r of every latent with every label; as in ``Alignment`` 0 for a constant latent, NaN for a label."""
+
+    r: Float[np.ndarray, "m a"]  # on all rows
+    chosen: Float[np.ndarray, "s m a"]  # on the marked rows of each split
+    scored: Float[np.ndarray, "s m a"]  # on the others
+
+    @property
+    def latents(self) -> Int[np.ndarray, "s a"]:
+        """The latent with the highest r on the marked rows of each split."""
+        return np.nan_to_num(self.chosen, nan=-np.inf).argmax(1)
+
+    @property
+    def held_out(self) -> Float[np.ndarray, "s a"]:
+        """The r of that latent on the other rows; NaN where the label does not vary on one of the halves."""
+        found = np.take_along_axis(self.scored, self.latents[:, None], 1)[:, 0]
+        return np.where(np.isnan(self.chosen).all(1), np.nan, found)
+
+
+def align_labels(codes: csc_array, label: Float[np.ndarray, "_ a"], halves: Bool[np.ndarray, "s _"]) -> Halved:
+    """Every latent against every label of the row, on all rows and on both halves of each split of the rows.
+
+    ``codes`` are ``alignment.nonzero``'s; labels may be any numbers. For held-out items mark rows by item
+    (``item_halves(...)[:, item]``), for held-out users by user. Where labels belong to items and AUC or precision of
+    all latents is wanted, ``alignment.align`` has them.
+    """
+    n, m = codes.shape
+    if len(label) != n or halves.shape[1] != n:
+        raise ValueError(f"label has {len(label)} rows, halves {halves.shape[1]}: expected {n}, as many as the codes")
+    z = codes.toarray() if codes.nnz > n * m / 4 else codes  # signed dictionaries are dense
+    square, y = z * z, label.astype(np.float64)
+    sums = []
+    for weight in (np.ones(n), *halves):
+        w = weight.astype(np.float64)
+        sums.append((w.sum(), z.T @ w, square.T @ w, w @ y, w @ y**2, z.T @ (y * w[:, None])))
+    chosen = [pearson(*part) for part in sums[1:]]
+    scored = [pearson(*(a - b for a, b in zip(sums[0], part, strict=True))) for part in sums[1:]]
+    return Halved(pearson(*sums[0]), np.array(chosen), np.array(scored))
+
+
+def held_out_best(settings: Mapping[str, Halved]) -> tuple[Float[np.ndarray, "s a"], list[str]]:
+    """r on the other rows of the setting AND the latents that are best on the marked rows, and the setting's name.
+
+    A setting's merit is its mean over labels of the highest r. Choosing the setting on all rows would let the rows
+    that score have a say in it.
+    """
+    names, found = list(settings), list(settings.values())
+    merit = np.array([np.nanmean(one.chosen.max(1), axis=1) for one in found])
+    best = merit.argmax(0)
+    return np.array([found[b].held_out[s] for s, b in enumerate(best)]), [names[b] for b in best]
+
+
+class Scores(NamedTuple):
+    """How well one latent a label, chosen elsewhere, does on the rows held out of each split."""
+
+    r: Float[np.ndarray, "s a"]
+    auc: Float[np.ndarray, "s a"]
+    precision: Float[np.ndarray, "s a"]  # of z > 0; 0 where it never fires
+    recall: Float[np.ndarray, "s a"]
+
+
+def held_out_scores(
+    codes: csc_array,
+    label: Float[np.ndarray, "_ a"],
+    present: Bool[np.ndarray, "_ a"],
+    halves: Bool[np.ndarray, "s _"],
+    latents: Int[np.ndarray, "s a"],
+) -> Scores:
+    """Scores of ``latents``, one a split and label (``Halved.latents``), on the rows not marked.
+
+    r is with ``label``; AUC, precision and recall are with ``present``, the label as yes or no.
+    """
+    kept, place = np.unique(latents, return_inverse=True)
+    z, place = codes[:, kept].toarray().T, place.reshape(latents.shape)
+    rows = [np.flatnonzero(~half) for half in halves]
+    found = [
+        [score(z[j, at], label[at, a], present[at, a]) for a, j in enumerate(js)]
+        for at, js in zip(rows, place, strict=True)
+    ]
+    return Scores(*np.moveaxis(np.array(found), 2, 0))
+
+
+def score(
+    z: Float[np.ndarray, "n"], label: Float[np.ndarray, "n"], present: Bool[np.ndarray, "n"]
+) -> tuple[float, float, float, float]:
+    """r with the label; AUC, precision and recall of ``z > 0`` with its yes or no; NaN where it does not vary."""
+    z, fires, yes = z.astype(np.float64), z > 0, int(present.sum())
+    r = pearson(
+        len(z),
+        z.sum(keepdims=True),
+        (z @ z)[None],
+        label.sum(keepdims=True),
+        (label @ label)[None],
+        np.array([[z @ label]]),
+    )
+    if not 0 < yes < len(z):
+        return float(r[0, 0]), np.nan, np.nan, np.nan
+    auc = (midranks(z)[present].sum() - yes * (yes + 1) / 2) / (yes * (len(z) - yes))
+    hits = int((fires & present).sum())
+    return float(r[0, 0]), auc, hits / max(int(fires.sum()), 1), hits / yes
