@@ -9,12 +9,13 @@ import torch
 from recsae_core import storage
 from recsae_core.recommenders.base import Cases, Recommender, Split
 from recsae_core.recommenders.baselines import ItemKNN, ItemKNNConfig, MostPopular, MostPopularConfig
-from recsae_core.recommenders.transformer import Transformer, TransformerConfig
+from recsae_core.recommenders.transformer import SASRecConfig, Transformer, TransformerConfig
 
 __all__ = ["MODELS", "Cases", "Recommender", "Split", "build", "load", "save"]
 
 MODELS: dict[str, tuple[type[Recommender], type]] = {
     "transformer": (Transformer, TransformerConfig),
+    "sasrec": (Transformer, SASRecConfig),
     "most-popular": (MostPopular, MostPopularConfig),
     "item-knn": (ItemKNN, ItemKNNConfig),
 }
@@ -32,12 +33,13 @@ def build(name: str, *, generator: torch.Generator | None = None, **config: Any)
         filled = options(**config)
     except TypeError as error:
         raise ValueError(f"{name}: {str(error).rpartition('__init__() ')[2]}") from error
-    return model(filled, generator) if name == "transformer" else model(filled)
+    return model(filled, generator) if model is Transformer else model(filled)
 
 
 def save(model: Recommender, folder: Path) -> None:
     """Write the weights and the configuration to ``folder``, replacing what is there."""
-    name = next((name for name, (kind, _) in MODELS.items() if type(model) is kind), None)
+    kinds = {kinds: name for name, kinds in MODELS.items()}
+    name = kinds.get((type(model), type(getattr(model, "config", None))))
     if name is None:
         raise ValueError(f"{type(model).__name__}: expected one of {', '.join(MODELS)}")
     storage.save(folder, model.state_dict(), {"recommender": name, "config": asdict(model.config)})

@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor
 from tqdm.auto import tqdm
 
 from recsae_core import storage
@@ -22,7 +21,7 @@ Row = dict[str, int | float]
 class FitConfig:
     """How to train. Adam; the best epoch is the one with the highest NDCG@10 on the validation cases."""
 
-    epochs: int = 100
+    epochs: int = 100  # 0: the model stays as it was initialised
     batch: int = 256  # cases a step
     lr: float = 1e-3
     warmup: int = 0  # steps over which the learning rate rises linearly
@@ -32,7 +31,7 @@ class FitConfig:
     valid_users: int | None = None  # random validation cases, the same in each evaluation; None = all
 
     def __post_init__(self) -> None:
-        for name, low in {"epochs": 1, "batch": 1, "warmup": 0, "patience": 1, "evaluate_every": 1}.items():
+        for name, low in {"epochs": 0, "batch": 1, "warmup": 0, "patience": 1, "evaluate_every": 1}.items():
             if getattr(self, name) < low:
                 raise ValueError(f"{name}={getattr(self, name)}: expected at least {low}")
         if not (math.isfinite(self.lr) and self.lr > 0):
@@ -106,7 +105,7 @@ class _Run:
         self.g = torch.Generator().manual_seed(seed)
         n = min(config.valid_users or len(valid), len(valid))
         self.valid = valid[torch.randperm(len(valid), generator=self.g)[:n].sort().values]
-        self.best: dict[str, Tensor] = {}
+        self.best = {name: t.detach().clone() for name, t in model.state_dict().items()}
         self.history: list[Row] = []
         self.best_epoch, self.seconds = 0, 0.0
         shapes = {name: list(p.shape) for name, p in model.named_parameters()}

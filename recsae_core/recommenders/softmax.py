@@ -1,8 +1,9 @@
-"""Cross-entropy of a linear head over many classes, computed without ever holding all logits."""
+"""Losses of a linear head over many classes, computed without ever holding all logits."""
 
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch.autograd.function import once_differentiable
@@ -49,3 +50,19 @@ def linear_cross_entropy(
     if not len(x):
         raise ValueError("no next item to predict: expected a history of at least two items")
     return _LinearCrossEntropy.apply(x, weight, target, chunk or CHUNK.get(x.device.type, 4096))
+
+
+def binary_cross_entropy(
+    x: Float[Tensor, "n d"], weight: Float[Tensor, "c d"], target: Int[Tensor, "n"], g: torch.Generator
+) -> Float[Tensor, ""]:
+    """Mean over rows of -log s(x w_target) - log(1 - s(x w_other)), s the logistic function; ``g`` draws the others.
+
+    Each other is uniform over the classes but the target (SASRec, 1808.09781 section 3.6). Raises ``ValueError``
+    where there is no row or a single class.
+    """
+    if not len(x) or len(weight) < 2:
+        raise ValueError("no next item to predict, or no other: expected a history of two items, and two items in all")
+    other = torch.randint(len(weight) - 1, target.shape, generator=g).to(target.device)
+    other += other >= target
+    of = (x[:, None] * weight[torch.stack([target, other], 1)]).sum(2)
+    return F.softplus(of * of.new_tensor([-1.0, 1.0])).sum(1).mean()

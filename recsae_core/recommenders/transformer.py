@@ -1,22 +1,22 @@
-"""A causal transformer over item sequences: SASRec's task, cross-entropy over all items, a GPT-2 body.
+"""A causal transformer over item sequences: SASRec's task, learned positions, tied head.
 
-The base model of Klenitskiy et al. 2507.12202 (their code): pre-LN blocks, learned positions, tied head.
+The base model of Klenitskiy et al. 2507.12202 (their code): GPT-2's blocks, cross-entropy over all items. SASRec
+(Kang and McAuley 1808.09781) is the same with other blocks, weights and loss.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from recsae_core.recommenders.base import Cases, Recommender, Split, check_histories, check_items, check_rows, frozen
-from recsae_core.recommenders.softmax import linear_cross_entropy
+from recsae_core.recommenders.blocks import Block, Heads, SASRecBlock, Stream
+from recsae_core.recommenders.softmax import binary_cross_entropy, linear_cross_entropy
 
 GROUP = 32  # training cases that pass through the blocks together
-Stream = Float[Tensor, "n t d"]
-Heads = Float[Tensor, "n heads t w"]
+BLOCKS = {"gpt2": Block, "sasrec": SASRecBlock}
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,8 @@ class TransformerConfig:
     heads: int = 2
     length: int = 128  # positions; of a longer history the last ones are read
     dropout: float = 0.1
+    block: str = "gpt2"  # or "sasrec"
+    loss: str = "ce"  # softmax over all items | "bce": the next item against one that is drawn
 
     def __post_init__(self) -> None:
         for name in ("n_items", "d", "layers", "heads", "length"):
@@ -38,49 +40,23 @@ class TransformerConfig:
             raise ValueError(f"heads={self.heads}: expected a divisor of d={self.d}")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout={self.dropout}: expected 0 <= dropout < 1")
+        for name, known in {"block": BLOCKS, "loss": ("ce", "bce")}.items():
+            if getattr(self, name) not in known:
+                raise ValueError(f"{name}={getattr(self, name)!r}: expected one of {', '.join(known)}")
 
 
-class Block(nn.Module):
-    """One pre-LN block: causal attention and a feed-forward net, each added to the residual stream."""
+@dataclass(frozen=True)
+class SASRecConfig(TransformerConfig):
+    """A ``Transformer`` as pmixer's SASRec.pytorch has it: its block, embeddings times sqrt(d), Xavier's weights.
 
-    def __init__(self, config: TransformerConfig) -> None:
-        super().__init__()
-        d = config.d
-        self.heads, self.p = config.heads, config.dropout
-        self.norm1, self.qkv, self.attention_out = nn.LayerNorm(d), nn.Linear(d, 3 * d), nn.Linear(d, d)
-        self.norm2, self.ffn_in, self.ffn_out = nn.LayerNorm(d), nn.Linear(d, 4 * d), nn.Linear(4 * d, d)
-        self.dropout = nn.Dropout(config.dropout)
+    Two things differ from that code: positions are counted from the start of what is read, not from the end, and a
+    drawn negative is any item but the next one, where there no item of the user is drawn.
+    """
 
-    def forward(self, x: Stream) -> Stream:
-        """The residual stream after the block."""
-        x, q, k, v = self.read(x)
-        p = self.p if self.training else 0.0
-        return self.write(x, F.scaled_dot_product_attention(q, k, v, is_causal=True, dropout_p=p))
-
-    def rows(
-        self, x: Float[Tensor, "n p d"], keys: Heads, values: Heads, earlier: Int[Tensor, "n p"]
-    ) -> Float[Tensor, "n p d"]:
-        """The block at ``p`` positions of each case that do not see each other.
-
-        Each sees itself and as many of the first ``keys`` and ``values`` of its case as ``earlier`` says.
-        """
-        x, q, k, v = self.read(x)
-        n, p = earlier.shape
-        alone = torch.eye(p, dtype=torch.bool, device=x.device).expand(n, p, p)
-        sees = torch.cat([torch.arange(keys.shape[2], device=x.device) < earlier[..., None], alone], 2)
-        k, v = torch.cat([keys, k], 2), torch.cat([values, v], 2)
-        return self.write(x, F.scaled_dot_product_attention(q, k, v, attn_mask=sees[:, None]))
-
-    def read(self, x: Stream) -> tuple[Stream, Heads, Heads, Heads]:
-        """What attention's result is added to, and the queries, keys and values."""
-        n, t, d = x.shape
-        q, k, v = self.qkv(self.norm1(x)).view(n, t, 3, self.heads, d // self.heads).permute(2, 0, 3, 1, 4)
-        return x, q, k, v
-
-    def write(self, x: Stream, mixed: Heads) -> Stream:
-        """The residual stream after the block: ``x``, what attention ``mixed``, and the feed-forward net of both."""
-        x = x + self.dropout(self.attention_out(mixed.transpose(1, 2).reshape(x.shape)))
-        return x + self.dropout(self.ffn_out(F.gelu(self.ffn_in(self.norm2(x)), approximate="tanh")))
+    heads: int = 1
+    dropout: float = 0.2
+    block: str = "sasrec"
+    loss: str = "bce"
 
 
 class Transformer(Recommender):
@@ -98,15 +74,18 @@ class Transformer(Recommender):
         with torch.random.fork_rng(devices=[]):  # torch's own first weights are drawn, and not used
             self.item = nn.Embedding(config.n_items, config.d)
             self.position = nn.Embedding(config.length, config.d)
-            self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
-            self.norm = nn.LayerNorm(config.d)
+            block, sizes = BLOCKS[config.block], (config.d, config.heads, config.dropout)
+            self.blocks = nn.ModuleList(block(*sizes) for _ in range(config.layers))
+            self.norm = nn.LayerNorm(config.d, block.eps)
             self.dropout = nn.Dropout(config.dropout)
         self._initialise(generator or torch.Generator().manual_seed(0))
 
     @torch.no_grad()
     def _initialise(self, generator: torch.Generator) -> None:
         for name, p in self.named_parameters():
-            if p.ndim == 2:  # as in GPT-2, what writes to the residual stream starts smaller the more layers write
+            if p.ndim == 2 and self.config.block == "sasrec":
+                nn.init.xavier_normal_(p, generator=generator)
+            elif p.ndim == 2:  # as in GPT-2, what writes to the residual stream starts smaller the more layers write
                 scale = (2 * self.config.layers) ** -0.5 if name.endswith("_out.weight") else 1.0
                 p.normal_(0.0, 0.02 * scale, generator=generator)
             elif name.endswith("bias"):
@@ -125,7 +104,7 @@ class Transformer(Recommender):
         return state @ self._candidates(items).T
 
     def loss(self, batch: Cases, g: torch.Generator) -> Float[Tensor, ""]:
-        """Mean cross-entropy of every next item over the whole vocabulary; histories hold one item more than inputs."""
+        """Mean of ``config.loss`` over every next item; histories hold one item more than inputs."""
         history = _window(batch.history.to(self.item.weight.device), self.config.length + 1)
         states, targets = [], []
         for rows in (
@@ -135,7 +114,10 @@ class Transformer(Recommender):
             real = group[:, 1:] >= 0
             states.append(self._states(group[:, :-1])[real])
             targets.append(group[:, 1:][real])
-        return linear_cross_entropy(torch.cat(states), self.item.weight, torch.cat(targets))
+        x, target = torch.cat(states), torch.cat(targets)
+        if self.config.loss == "bce":
+            return binary_cross_entropy(x, self.item.weight, target, g)
+        return linear_cross_entropy(x, self.item.weight, target)
 
     def before(self, site: str, cases: Cases, items: Int[Tensor, "c"] | None = None, *, lists: int = 1) -> Split:
         """The model stopped at ``site``, one row a real position, case after case; dropout is off.
@@ -202,7 +184,7 @@ class Transformer(Recommender):
             )
         if len(item) != here.sum():
             raise ValueError(f"item has {len(item)} rows: expected {int(here.sum())}, as many as tail")
-        new = twin.item(check_items(item, self.n_items).to(history.device)) + twin.position.weight[place[here] + 1]
+        new = twin._enter(check_items(item, self.n_items).to(history.device), place[here] + 1)
         past = twin._past(twin._stream(history, 0), 0)
         return twin._rows(new, here, past, 0, place + 1) @ twin._candidates(items).T
 
@@ -237,7 +219,12 @@ class Transformer(Recommender):
 
     def _embed(self, history: Int[Tensor, "n t"]) -> Float[Tensor, "n t d"]:
         # padding follows all real items, so that attention, being causal, never lets them see what stands there
-        return self.dropout(self.item(history.clamp(min=0)) + self.position.weight[: history.shape[1]])
+        place = torch.arange(history.shape[1], device=history.device)
+        return self.dropout(self._enter(history.clamp(min=0), place))
+
+    def _enter(self, item: Int[Tensor, "*n t"], place: Int[Tensor, "t"]) -> Float[Tensor, "*n t d"]:
+        x = self.item(item)
+        return (x * self.config.d**0.5 if self.config.block == "sasrec" else x) + self.position(place)
 
     def _stream(self, history: Int[Tensor, "n t"], blocks: int) -> Stream:
         x = self._embed(history)

@@ -61,7 +61,7 @@ class TestItemKNN(RecommenderContract):
         ("item-knn", {"n_items": 5, "neighbours": 6}, "neighbours=6: expected 1 <= neighbours <= n_items=5"),
         ("item-knn", {"n_items": 5, "neighbours": 5, "shrinkage": -1.0}, "shrinkage=-1"),
         ("item-knn", {"n_items": 5, "neighbors": 5}, "item-knn: .*neighbors"),
-        ("itemknn", {"n_items": 5}, "'itemknn': expected one of transformer, most-popular, item-knn"),
+        ("itemknn", {"n_items": 5}, "'itemknn': expected one of transformer, sasrec, most-popular, item-knn"),
     ],
 )
 def test_bad_options_are_refused_by_name(name, options, message):

@@ -144,7 +144,7 @@ def test_state_of_another_run_is_refused(tmp_path):
 @pytest.mark.parametrize(
     "change",
     [
-        {"epochs": 0},
+        {"epochs": -1},
         {"batch": 0},
         {"lr": 0.0},
         {"lr": float("nan")},
@@ -177,3 +177,10 @@ def test_the_rate_warms_up_and_decays():
     assert rates[0] == pytest.approx(0.2) and rates[100] == pytest.approx(0.01)
     assert np.argmax(rates) == 4 and np.all(np.diff(rates[4:]) < 0)
     assert FitConfig(lr=0.5).rate(99, 100) == 0.5
+
+
+def test_no_epoch_leaves_the_model_as_it_was_initialised(tmp_path):
+    model, report = run(FitConfig(epochs=0), resume=tmp_path / "state")
+    assert report.history == [] and report.best_epoch == 0 and not model.training
+    for name, weight in setting()[0].state_dict().items():
+        assert torch.equal(weight, model.state_dict()[name]), name

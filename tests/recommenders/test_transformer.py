@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -5,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recsae_core.recommenders import build
+from recsae_core.recommenders.base import Cases
 from recsae_core.recommenders.cases import from_lists
-from recsae_core.recommenders.softmax import linear_cross_entropy
+from recsae_core.recommenders.softmax import binary_cross_entropy, linear_cross_entropy
 from recsae_core.recommenders.transformer import Transformer, TransformerConfig
 
 from .contract import N_ITEMS, SplitContract, assert_first_law, assert_same_scores, ragged
@@ -14,16 +16,16 @@ from .contract import N_ITEMS, SplitContract, assert_first_law, assert_same_scor
 CONFIG = {"n_items": N_ITEMS, "d": 16, "layers": 3, "heads": 2, "length": 12, "dropout": 0.5}
 
 
-def make(**changes):
-    model = build("transformer", generator=torch.Generator().manual_seed(1), **{**CONFIG, **changes}).eval()
+def make(name="transformer", **changes):
+    model = build(name, generator=torch.Generator().manual_seed(1), **{**CONFIG, **changes}).eval()
     for p in model.parameters():  # away from the small initial weights, so that every block matters
         p.data += 0.2 * torch.randn(p.shape, generator=torch.Generator().manual_seed(2))
     return model
 
 
-@pytest.fixture(scope="module")
-def model():
-    return make()
+@pytest.fixture(scope="module", params=["transformer", "sasrec"])
+def model(request):
+    return make(request.param)
 
 
 @pytest.fixture(params=["embedding", "block0", "block1", "block2", "final"])
@@ -75,13 +77,14 @@ def prefixes(cases, positions):
     lengths=st.lists(st.integers(1, 12), min_size=1, max_size=5),
     layers=st.integers(1, 3),
     positions=st.integers(1, 14),
+    kind=st.sampled_from(["transformer", "sasrec"]),
     name=st.sampled_from(["embedding", "block0", "block1", "block2", "final"]),
     seed=st.integers(0, 99),
 )
-def test_a_row_of_the_tail_is_a_prefix_with_its_last_row_edited(lengths, layers, positions, name, seed):
+def test_a_row_of_the_tail_is_a_prefix_with_its_last_row_edited(lengths, layers, positions, kind, name, seed):
     g = torch.Generator().manual_seed(seed)
     cases = from_lists([torch.randint(0, N_ITEMS, (t,), generator=g).tolist() for t in lengths])
-    model = make(layers=layers).double()
+    model = make(kind, layers=layers).double()
     site = name if name in model.sites else "final"
     split = model.tail(site, cases, positions)
     assert split.last.all() and torch.equal(torch.bincount(split.case), cases.length.clamp(max=positions))
@@ -94,8 +97,9 @@ def test_a_row_of_the_tail_is_a_prefix_with_its_last_row_edited(lengths, layers,
     assert_same_scores(split.finish(edited), whole.finish(changed))
 
 
-def test_a_tail_in_single_precision_ranks_as_forward_does():
-    model = build("transformer", generator=torch.Generator().manual_seed(1), **CONFIG).eval()
+@pytest.mark.parametrize("kind", ["transformer", "sasrec"])
+def test_a_tail_in_single_precision_ranks_as_forward_does(kind):
+    model = build(kind, generator=torch.Generator().manual_seed(1), **CONFIG).eval()
     cases = ragged(n=20)
     for site in model.sites:
         split = model.tail(site, cases, 4)
@@ -107,12 +111,13 @@ def test_a_tail_in_single_precision_ranks_as_forward_does():
     lengths=st.lists(st.integers(1, 11), min_size=1, max_size=5),
     layers=st.integers(1, 3),
     positions=st.integers(1, 14),
+    kind=st.sampled_from(["transformer", "sasrec"]),
     seed=st.integers(0, 99),
 )
-def test_an_appended_item_is_one_item_more(lengths, layers, positions, seed):
+def test_an_appended_item_is_one_item_more(lengths, layers, positions, kind, seed):
     g = torch.Generator().manual_seed(seed)
     cases = from_lists([torch.randint(0, N_ITEMS, (t,), generator=g).tolist() for t in lengths])
-    model = make(layers=layers).double()
+    model = make(kind, layers=layers).double()
     item = torch.randint(0, N_ITEMS, (int(cases.length.clamp(max=positions).sum()),), generator=g)
     ends = zip(prefixes(cases, positions).history.tolist(), item.tolist(), strict=True)
     longer = from_lists([[*(i for i in history if i >= 0), new] for history, new in ends])
@@ -175,14 +180,19 @@ def test_bad_histories_are_refused(model, history, message):
 
 
 @pytest.mark.parametrize(
-    "change", [{"n_items": 0}, {"heads": 3}, {"d": 0}, {"layers": 0}, {"length": 0}, {"dropout": 1.0}]
+    "change",
+    [
+        *({name: 0} for name in ("n_items", "d", "layers", "length")),
+        *({"heads": 3}, {"dropout": 1.0}, {"block": "bert"}, {"loss": "bpr"}),
+    ],
 )
 def test_bad_sizes_are_refused(change):
     with pytest.raises(ValueError, match=next(iter(change)) + "="):
         TransformerConfig(**{**CONFIG, **change})
 
 
-def test_loss_is_the_mean_cross_entropy_of_every_next_item(model):
+def test_loss_is_the_mean_cross_entropy_of_every_next_item():
+    model = make()
     cases = ragged(longest=13)
     cases = cases[cases.length >= 2]
     total, count = 0.0, 0
@@ -214,6 +224,63 @@ def test_dropout_acts_in_training_only():
     assert torch.equal(model(cases), model(cases))
     model.train()
     assert not torch.allclose(model(cases), model(cases))
+
+
+class PointWise(torch.nn.Module):
+    """One layer of pmixer's SASRec.pytorch on torch's own attention, with the weights of one of our blocks."""
+
+    def __init__(self, ours):
+        super().__init__()
+        d = ours.qkv.in_features
+        self.ours, self.attention = ours, torch.nn.MultiheadAttention(d, ours.heads, batch_first=True)
+        self.attention.in_proj_weight, self.attention.in_proj_bias = ours.qkv.weight, ours.qkv.bias
+        self.attention.out_proj = ours.attention_out
+
+    def forward(self, seqs):
+        late = torch.ones(seqs.shape[1], seqs.shape[1], dtype=torch.bool).triu(1)
+        q = F.layer_norm(seqs, seqs.shape[-1:], self.ours.norm1.weight, self.ours.norm1.bias, 1e-8)
+        seqs = q + self.attention(q, seqs, seqs, attn_mask=late)[0]
+        seqs = F.layer_norm(seqs, seqs.shape[-1:], self.ours.norm2.weight, self.ours.norm2.bias, 1e-8)
+        return seqs + self.ours.ffn_out(F.relu(self.ours.ffn_in(seqs)))
+
+
+def test_sasrec_is_pmixers():
+    model = make("sasrec")
+    history = torch.randint(0, N_ITEMS, (4, 9), generator=torch.Generator().manual_seed(0))
+    x = model.item(history) * 16**0.5 + model.position(torch.arange(9))
+    for block in model.blocks:
+        x = PointWise(block)(x)
+    x = F.layer_norm(x, (16,), model.norm.weight, model.norm.bias, 1e-8)
+    expected = x[:, -1] @ model.item.weight.T
+    torch.testing.assert_close(model(Cases(torch.full((4,), -1), history)), expected, rtol=1e-5, atol=1e-5)
+    fresh = build("sasrec", generator=torch.Generator().manual_seed(1), **CONFIG)
+    assert fresh.item.weight.std().item() == pytest.approx((2 / (N_ITEMS + 16)) ** 0.5, rel=0.1)
+    assert fresh.blocks[0].ffn_in.weight.shape == (16, 16) and not fresh.blocks[0].ffn_in.bias.any()
+
+
+def test_an_older_configuration_means_what_it_meant():
+    assert TransformerConfig(**CONFIG) == TransformerConfig(**CONFIG, block="gpt2", loss="ce")
+
+
+@pytest.mark.parametrize("target", [0, 2, 4])
+def test_the_binary_loss_draws_any_item_but_the_next(target):
+    g, weight, x = torch.Generator().manual_seed(0), 0.3 * torch.arange(5.0)[:, None], torch.ones(1, 1)
+    whole = F.softplus(-weight[target, 0]) + F.softplus(weight[:, 0])  # the score of item i is .3 i: it tells the draw
+    losses = torch.stack([binary_cross_entropy(x, weight, torch.tensor([target]), g) for _ in range(200)])
+    drawn = (losses[:, None] - whole).abs().min(1)
+    assert drawn.values.max() < 1e-6
+    share = torch.bincount(drawn.indices, minlength=5) / 200
+    assert share[target] == 0 and share[[i for i in range(5) if i != target]].sub(0.25).abs().max() < 0.1
+    two = torch.tensor([target, 1])
+    assert binary_cross_entropy(x.repeat(2, 1), 0 * weight, two, g).item() == pytest.approx(2 * np.log(2))
+
+
+def test_the_binary_loss_needs_a_next_item_and_another():
+    for n, c in ((0, 5), (1, 1)):
+        with pytest.raises(ValueError, match="no next item to predict, or no other"):
+            binary_cross_entropy(
+                torch.ones(n, 1), torch.ones(c, 1), torch.zeros(n, dtype=torch.long), torch.Generator()
+            )
 
 
 @settings(max_examples=30, deadline=None)
