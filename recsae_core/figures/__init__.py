@@ -3,18 +3,23 @@
 from recsae_core.figures.activations import activation_histogram, ecdf, fire_rate_histogram, l0_histogram
 from recsae_core.figures.alignment import compare_bars, genre_heatmap, mean_bars
 from recsae_core.figures.data import attribute_counts, history_lengths, popularity_curve
+from recsae_core.figures.structure import agreement, effect_scatter, feature_card, probe_curves
 from recsae_core.figures.training import training_curves
 
 __all__ = [
     "activation_histogram",
+    "agreement",
     "attribute_counts",
     "compare_bars",
     "ecdf",
+    "effect_scatter",
+    "feature_card",
     "fire_rate_histogram",
     "genre_heatmap",
     "history_lengths",
     "l0_histogram",
     "mean_bars",
     "popularity_curve",
+    "probe_curves",
     "training_curves",
 ]

@@ -7,7 +7,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection, PathCollection
 from matplotlib.figure import Figure
 
-from recsae_core.figures import activations, alignment, data, style, training
+from recsae_core.figures import activations, alignment, data, structure, style, training
 
 GENRES = [
     "Action",
@@ -67,6 +67,25 @@ FIGURES = {
     "ecdf of zeros": lambda: activations.ecdf(np.zeros((9, 2)), np.ones((9, 2), bool), GENRES[:2]),
     "fire_rate_histogram": lambda: activations.fire_rate_histogram({"SAE": table(1, 400)[0], "dead": np.zeros(5)}),
     "l0_histogram": lambda: activations.l0_histogram({"above 0": RNG.poisson(90, 500), ".5": np.zeros(500)}, width=64),
+    "feature_card": lambda: structure.feature_card(
+        "Western · latent 160",
+        [f"A Film of Some Length and $5, Part {i} (1999)" for i in range(8)],
+        np.linspace(1, 0.4, 8),
+        [True] * 6 + [False] * 2,
+        *(part[:, 0] for part in fired(500, 1)),
+        GENRES,
+        table(1)[0] - 0.3,
+        table(1)[0] - 0.4,
+        own=17,
+    ),
+    "feature_card of silence": lambda: structure.feature_card(
+        "a", ["b"], [0], [False], [0.0, 0], [False, False], ["c"], [0], [0], own=0
+    ),
+    "agreement": lambda: structure.agreement({n: RNG.beta(8, 2 + i, 400) for i, n in enumerate(NAMES[:3])}),
+    "probe_curves": lambda: structure.probe_curves([1, 2, 4, 512], dict(zip(NAMES, table(4, 4), strict=False))),
+    "effect_scatter": lambda: structure.effect_scatter(
+        RNG.normal(size=300), RNG.normal(size=300), np.arange(300) < 18, "direct", "true"
+    ),
     "popularity_curve": lambda: data.popularity_curve({"ml-1m": RNG.zipf(1.8, 500), "planted": [5, 1, 0, 0]}),
     "attribute_counts": lambda: data.attribute_counts(np.arange(18) ** 2, GENRES),
     "history_lengths": lambda: data.history_lengths(RNG.integers(2, 900, 300), mark=128),
@@ -168,6 +187,10 @@ def test_a_readers_settings_do_not_change_a_figure_and_equal_numbers_give_equal_
         lambda v: activations.ecdf([[v]], np.ones((1, 1), bool), ["a"]),
         lambda v: activations.fire_rate_histogram({"a": [v]}),
         lambda v: activations.l0_histogram({"a": [v]}),
+        lambda v: structure.agreement({"a": [v]}),
+        lambda v: structure.probe_curves([1], {"a": [v]}),
+        lambda v: structure.effect_scatter([v], [1], [True], "x", "y"),
+        lambda v: structure.feature_card("a", ["b"], [v], [True], [1], [True], ["c"], [1], [1], own=0),
         lambda v: data.popularity_curve({"a": [v]}),
         lambda v: data.attribute_counts([v], ["a"]),
         lambda v: data.history_lengths([v]),
@@ -191,6 +214,12 @@ def test_numbers_that_are_none_are_refused(draw, bad):
         (lambda: activations.ecdf([[0.1]], [[1]], ["a"]), "expected bool of shape"),
         (lambda: activations.fire_rate_histogram({"a": [1.5]}), "shares from 0 to 1"),
         (lambda: activations.l0_histogram({"a": [-1]}), "none negative"),
+        (lambda: structure.probe_curves([1, 2], {"a": [0.5]}), "auc of a has 1 values: expected 2"),
+        (lambda: structure.effect_scatter([1], [1, 2], [True], "x", "y"), "expected the same length"),
+        (
+            lambda: structure.feature_card("a", ["b"], [1], [True], [1], [True, False], ["c"], [1], [1], own=0),
+            "expected \\(1,\\) and \\(1,\\)",
+        ),
         (lambda: data.history_lengths([0]), "at least 1"),
         (lambda: training.training_curves({"Loss": {"a": [1, 2, 3]}}, x=[1, 2]), "has 3 values: expected at most 2"),
         (lambda: training.training_curves({}), "panels is empty"),
@@ -240,6 +269,20 @@ def test_dead_latents_are_counted_in_the_legend_not_in_the_bars():
     (steps,) = drawn.axes[0].patches
     assert steps.get_label() == "SAE (2 of 4 never)"
     assert steps.get_data().values.sum() == 2
+
+
+def test_agreement_is_the_share_of_latents_at_or_above():
+    (line,) = structure.agreement({"SAE": [0.2, 0.7, 0.9, 1.0]}, mark=0.7).axes[0].lines[:1]
+    heights = dict(zip(np.round(line.get_xdata(), 4), line.get_ydata(), strict=True))
+    assert (heights[0.0], heights[0.69], heights[0.95], heights[1.0]) == (1, 0.75, 0.25, 0.25)
+
+
+def test_a_card_shows_at_a_glance_which_of_its_top_items_have_the_genre():
+    drawn = structure.feature_card(
+        "a", ["b", "c"], [2, 1], [True, False], [0, 1.0], [False, True], ["d", "e"], [0.1, 0.9], [1, -1], own=1
+    )
+    colours = [[bar.get_facecolor()[:3] for bar in ax.patches] for ax in drawn.axes]
+    assert colours[0][0] == colours[2][1] == colours[3][1] != colours[0][1] == colours[2][0] == colours[3][0]
 
 
 def test_a_dollar_sign_in_a_title_is_a_dollar_sign():
