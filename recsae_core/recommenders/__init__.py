@@ -8,7 +8,7 @@ import torch
 
 from recsae_core import storage
 from recsae_core.recommenders.base import Cases, Recommender, Split
-from recsae_core.recommenders.baselines import ItemKNN, ItemKNNConfig, MostPopular, MostPopularConfig
+from recsae_core.recommenders.baselines import EASE, EASEConfig, ItemKNN, ItemKNNConfig, MostPopular, MostPopularConfig
 from recsae_core.recommenders.transformer import SASRecConfig, Transformer, TransformerConfig
 
 __all__ = ["MODELS", "Cases", "Recommender", "Split", "build", "load", "save"]
@@ -18,6 +18,7 @@ MODELS: dict[str, tuple[type[Recommender], type]] = {
     "sasrec": (Transformer, SASRecConfig),
     "most-popular": (MostPopular, MostPopularConfig),
     "item-knn": (ItemKNN, ItemKNNConfig),
+    "ease": (EASE, EASEConfig),
 }
 
 

@@ -1,6 +1,7 @@
 """Recommenders in closed form, to be beaten: what is popular, and what goes with the history's items."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -9,6 +10,8 @@ from torch import Tensor
 
 from recsae_core.data.interactions import Interactions
 from recsae_core.recommenders.base import Cases, Recommender, check_histories, check_items
+
+ROWS = 512  # items whose similarities to all items are held at once
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,7 @@ class ItemKNNConfig:
     n_items: int
     neighbours: int = 100  # most similar items kept of each item
     shrinkage: float = 0.0  # added to the cosine's denominator
+    decay: float = 1.0  # weight of a history's item for each item that came after it
 
     def __post_init__(self) -> None:
         if self.n_items < 1:
@@ -59,13 +63,15 @@ class ItemKNNConfig:
             raise ValueError(f"neighbours={self.neighbours}: expected 1 <= neighbours <= n_items={self.n_items}")
         if not self.shrinkage >= 0:
             raise ValueError(f"shrinkage={self.shrinkage}: expected at least 0")
+        if not 0 < self.decay <= 1:
+            raise ValueError(f"decay={self.decay}: expected 0 < decay <= 1")
 
 
 class ItemKNN(Recommender):
-    """Scores an item by the sum of its similarities to the history's items; has no site.
+    """Scores an item by the sum of its similarities to the history's items, weighted by age; has no site.
 
     The similarity of items with a and b users, c of them common, is c / (sqrt(a b) + shrinkage). Of each item of
-    the history the ``neighbours`` most similar items count.
+    the history the ``neighbours`` most similar items count; the last item weighs 1, the one before it ``decay``.
     """
 
     neighbour: Int[Tensor, "i k"]
@@ -80,31 +86,82 @@ class ItemKNN(Recommender):
 
     def learn(self, inter: Interactions) -> "ItemKNN":
         """Find the neighbours; the model itself. Repeated interactions of a user with an item count once."""
-        from scipy.sparse import csr_array
-
-        check_vocabulary(inter, self.n_items)
-        ones = np.ones(len(inter), dtype=np.float64)
-        taken = csr_array((ones, (inter.user, inter.item)), shape=(inter.n_users, self.n_items))
-        taken.data[:] = 1.0
+        taken = _taken(inter, self.n_items)
         common = (taken.T @ taken).tocsr()
         norm = np.sqrt(common.diagonal())
-        for item in range(self.n_items):
-            row = slice(common.indptr[item], common.indptr[item + 1])
-            other, both = common.indices[row], common.data[row]
-            other, both = other[other != item], both[other != item]
-            alike = both / (norm[item] * norm[other] + self.config.shrinkage)
-            best = np.lexsort((other, -alike))[: self.config.neighbours]
-            self.neighbour[item, : len(best)] = torch.from_numpy(other[best].astype(np.int64))
-            self.similarity[item, : len(best)] = torch.from_numpy(alike[best])
+        for start in range(0, self.n_items, ROWS):
+            both = common[start : start + ROWS].toarray()
+            damped = np.outer(norm[start : start + ROWS], norm) + self.config.shrinkage
+            alike = torch.from_numpy(np.divide(both, damped, out=np.zeros_like(both), where=both > 0))
+            alike[torch.arange(len(both)), torch.arange(start, start + len(both))] = 0
+            best = alike.sort(dim=1, descending=True, stable=True)
+            self.similarity[start : start + ROWS] = best.values[:, : self.config.neighbours]
+            self.neighbour[start : start + ROWS] = best.indices[:, : self.config.neighbours]
         return self.eval()
 
     def forward(self, cases: Cases, items: Int[Tensor, "c"] | None = None) -> Float[Tensor, "n c"]:
         """Scores of ``items`` (all, where None); 0 where nothing in the history is a neighbour."""
         history = check_histories(cases, self.n_items).to(self.neighbour.device)
-        similarity = self.similarity[history.clamp(min=0)] * (history >= 0)[..., None]
+        age = (history >= 0).sum(1, keepdim=True) - 1 - torch.arange(history.shape[1], device=history.device)
+        weight = torch.where(age >= 0, self.config.decay ** age.clamp(min=0), 0.0)
+        similarity = self.similarity[history.clamp(min=0)] * weight[..., None]
         score = similarity.new_zeros(len(history), self.n_items)
         score.scatter_add_(1, self.neighbour[history.clamp(min=0)].flatten(1), similarity.flatten(1))
         return score if items is None else score[:, check_items(items, self.n_items)]
+
+
+@dataclass(frozen=True)
+class EASEConfig:
+    """How an ``EASE`` is damped."""
+
+    n_items: int
+    l2: float = 500.0  # added to each item's number of users
+
+    def __post_init__(self) -> None:
+        if self.n_items < 1:
+            raise ValueError(f"n_items={self.n_items}: expected at least 1")
+        if not 0 < self.l2 < np.inf:
+            raise ValueError(f"l2={self.l2}: expected a positive number")
+
+
+class EASE(Recommender):
+    """Scores items by a linear map of the set of the history's items, zero on its diagonal; has no site.
+
+    The map that best reconstructs the users' sets of items, in closed form (Steck 1905.03375, equation 8).
+    """
+
+    weight: Float[Tensor, "i i"]
+
+    def __init__(self, config: EASEConfig) -> None:
+        super().__init__()
+        self.config, self.n_items = config, config.n_items
+        self.register_buffer("weight", torch.zeros(config.n_items, config.n_items))
+
+    def learn(self, inter: Interactions) -> "EASE":
+        """Solve for the map; the model itself. Repeated interactions of a user with an item count once."""
+        taken = _taken(inter, self.n_items)
+        gram = torch.from_numpy((taken.T @ taken).toarray())
+        gram.diagonal().add_(self.config.l2)
+        inverse = torch.cholesky_inverse(torch.linalg.cholesky(gram))
+        self.weight.copy_(inverse / -inverse.diagonal())
+        self.weight.fill_diagonal_(0.0)
+        return self.eval()
+
+    def forward(self, cases: Cases, items: Int[Tensor, "c"] | None = None) -> Float[Tensor, "n c"]:
+        """Scores of ``items`` (all, where None)."""
+        history = check_histories(cases, self.n_items).to(self.weight.device)
+        taken = self.weight.new_zeros(len(history), self.n_items + 1).scatter_(1, history % (self.n_items + 1), 1.0)
+        return taken[:, :-1] @ (self.weight if items is None else self.weight[:, check_items(items, self.n_items)])
+
+
+def _taken(inter: Interactions, n_items: int) -> Any:
+    """A sparse matrix of users and items, 1 where the user took the item."""
+    from scipy.sparse import csr_array
+
+    check_vocabulary(inter, n_items)
+    taken = csr_array((np.ones(len(inter)), (inter.user, inter.item)), shape=(inter.n_users, n_items))
+    taken.data[:] = 1.0
+    return taken
 
 
 def check_vocabulary(inter: Interactions, n_items: int) -> None:

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from sklearn.linear_model import Ridge
 from sklearn.metrics.pairwise import cosine_similarity
 
 from recsae_core.recommenders import build
@@ -33,11 +34,13 @@ class TestItemKNN(RecommenderContract):
     def model(self):
         return build("item-knn", n_items=N_ITEMS, neighbours=N_ITEMS).learn(world())
 
-    @pytest.mark.parametrize("shrinkage", [0.0, 2.5])
+    @pytest.mark.parametrize("rows", [7, 512])
+    @pytest.mark.parametrize(("shrinkage", "decay"), [(0.0, 1.0), (2.5, 0.7)])
     @pytest.mark.parametrize("neighbours", [3, N_ITEMS])
-    def test_it_sums_the_cosines_of_the_nearest(self, cases, shrinkage, neighbours):
-        inter = world()
-        model = build("item-knn", n_items=N_ITEMS, neighbours=neighbours, shrinkage=shrinkage).learn(inter)
+    def test_it_sums_the_cosines_of_the_nearest(self, cases, shrinkage, decay, neighbours, rows, monkeypatch):
+        monkeypatch.setattr("recsae_core.recommenders.baselines.ROWS", rows)
+        inter, options = world(), {"neighbours": neighbours, "shrinkage": shrinkage, "decay": decay}
+        model = build("item-knn", n_items=N_ITEMS, **options).learn(inter)
         taken = np.zeros((inter.n_users, N_ITEMS))
         taken[inter.user, inter.item] = 1
         alike = cosine_similarity(taken.T)
@@ -46,12 +49,34 @@ class TestItemKNN(RecommenderContract):
         np.fill_diagonal(alike, 0)
         for item in range(N_ITEMS):
             alike[item, np.argsort(-alike[item], kind="stable")[neighbours:]] = 0
-        expected = [alike[h[h >= 0].numpy()].sum(0) for h in cases.history]
+        histories = [h[h >= 0].numpy() for h in cases.history]
+        expected = [decay ** np.arange(len(h))[::-1] @ alike[h] for h in histories]
         np.testing.assert_allclose(model(cases).numpy(), np.array(expected), atol=1e-5)
 
     def test_an_empty_history_is_refused(self, model):
         with pytest.raises(ValueError, match="case 0 is empty"):
             model(from_lists([[]]))
+
+
+class TestEASE(RecommenderContract):
+    @pytest.fixture
+    def model(self):
+        return build("ease", n_items=N_ITEMS, l2=2.0).learn(world())
+
+    def test_it_is_the_ridge_regression_of_each_item_on_the_others(self, model):
+        inter = world()
+        taken = np.zeros((inter.n_users, N_ITEMS))
+        taken[inter.user, inter.item] = 1
+        for item in range(N_ITEMS):
+            others = np.arange(N_ITEMS) != item
+            ridge = Ridge(alpha=2.0, fit_intercept=False).fit(taken[:, others], taken[:, item])
+            np.testing.assert_allclose(model.weight[others, item], ridge.coef_, atol=1e-5)
+        assert not model.weight.diagonal().any()
+
+    def test_it_reads_a_set(self, model):
+        sets = from_lists([[3, 1, 4], [4, 3, 3, 1]])
+        torch.testing.assert_close(*model(sets))
+        torch.testing.assert_close(model(sets)[0], model.weight[[1, 3, 4]].sum(0))
 
 
 @pytest.mark.parametrize(
@@ -60,8 +85,10 @@ class TestItemKNN(RecommenderContract):
         ("most-popular", {"n_items": 0}, "n_items=0"),
         ("item-knn", {"n_items": 5, "neighbours": 6}, "neighbours=6: expected 1 <= neighbours <= n_items=5"),
         ("item-knn", {"n_items": 5, "neighbours": 5, "shrinkage": -1.0}, "shrinkage=-1"),
+        ("item-knn", {"n_items": 5, "neighbours": 5, "decay": 0.0}, "decay=0.0: expected 0 < decay <= 1"),
+        ("ease", {"n_items": 5, "l2": 0.0}, "l2=0.0: expected a positive number"),
         ("item-knn", {"n_items": 5, "neighbors": 5}, "item-knn: .*neighbors"),
-        ("itemknn", {"n_items": 5}, "'itemknn': expected one of transformer, sasrec, most-popular, item-knn"),
+        ("itemknn", {"n_items": 5}, "'itemknn': expected one of transformer, sasrec, most-popular, item-knn, ease"),
     ],
 )
 def test_bad_options_are_refused_by_name(name, options, message):
@@ -69,7 +96,7 @@ def test_bad_options_are_refused_by_name(name, options, message):
         build(name, **options)
 
 
-@pytest.mark.parametrize("name", ["most-popular", "item-knn"])
+@pytest.mark.parametrize("name", ["most-popular", "item-knn", "ease"])
 def test_another_vocabulary_is_refused(name):
     with pytest.raises(ValueError, match="the interactions have 30 items: expected n_items=120"):
         build(name, n_items=120).learn(world())
