@@ -155,14 +155,14 @@ for a, latent in enumerate(latents):
 nothing = edit(split, trained, [0], "add", 0.0, keep_error=False, code=code)
 compare(
     "error-at-zero",
-    "error dropped, nothing else changed",
+    "error dropped, dose 0: NDCG",
     "NDCG@10, dose 0",
     lists(nothing)["ndcg@10"],
     base["ndcg@10"],
 )
 compare(
     "error-at-dose",
-    "error dropped, a genre turned up",
+    "error dropped, edited: NDCG",
     "NDCG@10, mean over genres",
     np.mean(lost, 0),
     np.mean(kept, 0),
@@ -187,7 +187,7 @@ for latent in best_latents(scalar):
     wrong.append(lists(written)["ndcg@10"])
 compare(
     "write-back",
-    "standardised units written back",
+    "written back standardised: NDCG",
     "NDCG@10, mean over genres",
     np.mean(wrong, 0),
     np.mean(right, 0),
@@ -213,7 +213,7 @@ untouched = [
 ]
 compare(
     "feature-zero",
-    "latent number 0 left alone",
+    "latent 0 left alone: share",
     "share of the genre in the list, mean over genres",
     np.mean(untouched, 0),
     np.mean(share, 0),
@@ -279,7 +279,7 @@ for place, (fit_on, score_on) in {
 for kind in ("neurons", "probe"):
     compare(
         f"hook-{kind}",
-        "feed-forward write read",
+        f"feed-forward write read: r, {kind}",
         f"mean max correlation, {kind}",
         hooked["feed-forward write"][kind],
         hooked["residual stream"][kind],
@@ -298,7 +298,7 @@ r = (z.T @ y) / (z.norm(dim=0)[:, None] * y.norm(dim=0))
 varies = ~torch.isnan(r).any(0)
 compare(
     "one-sign",
-    "neurons with one sign only",
+    "one sign only: neurons' r",
     "mean max correlation, neurons",
     float(r[:, varies].amax(0).mean()),
     float(r[:, varies].abs().amax(0).mean()),
@@ -333,7 +333,7 @@ full, bare = (
 as_published = mean_max(trained)
 compare(
     "faint",
-    "faint values kept",
+    "faint values kept: latents' r",
     "mean max correlation, autoencoder",
     as_published,
     mean_max(WithoutFaint()),
@@ -383,14 +383,14 @@ for m in sizes:
 grown = pd.DataFrame(grown).groupby("random directions").mean()
 compare(
     "selection",
-    "scored on the rows that chose",
+    "scored on what chose: random r",
     f"mean max correlation, {sizes[-1]} random directions",
     grown["same rows"].iloc[-1],
     grown["other items"].iloc[-1],
 )
 compare(
     "candidates",
-    "many candidates beside few",
+    "many beside few: random r",
     "mean max correlation, random directions",
     grown["same rows"].iloc[-1],
     grown["same rows"].iloc[0],
@@ -410,21 +410,21 @@ other = artifacts.get(f"{dataset}/{sae}", seed=seed, terms=squared)
 square = metrics.reconstruction(other, test.h)
 compare(
     "squared-l0",
-    "squared error, same weight",
+    "squared error: L0",
     "active latents a row",
     square.l0,
     full.l0,
 )
 compare(
     "squared-variance",
-    "squared error, same weight",
+    "squared error: explained variance",
     "explained variance",
     square.explained_variance,
     full.explained_variance,
 )
 compare(
     "squared-correlation",
-    "squared error, same weight",
+    "squared error: latents' r",
     "mean max correlation, autoencoder",
     mean_max(other),
     as_published,
@@ -488,7 +488,7 @@ counted = pd.DataFrame(
 ).T
 compare(
     "novelty",
-    "novelty against the training data",
+    "novelty against training data",
     "random list against most popular, ratio of novelty",
     counted["novelty as coded"]["random"]
     / counted["novelty as coded"]["most popular"],
@@ -508,7 +508,7 @@ ids = pd.to_numeric(parts.train.items["id"], errors="coerce").to_numpy()
 rows_raw = int(np.nanmax(ids)) + 1
 compare(
     "raw-ids",
-    "vocabulary up to the largest id",
+    "raw ids: rows of the embedding",
     "rows of the embedding",
     rows_raw,
     parts.train.n_items,
@@ -545,7 +545,7 @@ shown = found.sort_values("relative effect", ascending=False)
 effect = shown["relative effect"].to_numpy()
 figures.mean_bars(
     effect,
-    [f"{row.what}: {row.measure}" for row in shown.itertuples()],
+    list(shown["what"]),
     low=np.where(shown["low"].isna(), effect, shown["low"]).astype(float),
     high=np.where(shown["high"].isna(), effect, shown["high"]).astype(float),
     xlabel="As coded / as it should be, minus 1",
