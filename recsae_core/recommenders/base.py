@@ -80,11 +80,10 @@ class Recommender(nn.Module, ABC):
         raise ValueError(f"site {site!r}: {type(self).__name__} has {', '.join(self.sites) or 'no site'}")
 
     def tail(self, site: str, cases: Cases, positions: int = 1, items: Int[Tensor, "c"] | None = None) -> Split:
-        """The model stopped at the last ``positions`` of each case, case after case (all, where there are fewer).
+        """The model stopped at the last ``positions`` of each case, each of which decides a list of its own.
 
-        Each row decides a list of its own, in which no other row is edited: ``last`` is True everywhere, and
-        ``finish`` returns a row of scores for each row. Raises ``ValueError`` for more positions than the model
-        decides lists at, and for a site where other rows than one a case decide.
+        Rows stand case after case (all, where there are fewer); in a row's list no other row is edited. Raises
+        ``ValueError`` for more positions than decide lists, and for a site where no single row decides a list.
         """
         if positions != 1:
             raise ValueError(f"positions={positions}: {type(self).__name__} decides one list a case: expected 1")

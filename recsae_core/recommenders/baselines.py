@@ -48,17 +48,15 @@ class MostPopular(Recommender):
 
 
 @dataclass(frozen=True)
-class ItemKNNConfig:
+class ItemKNNConfig(MostPopularConfig):
     """How an ``ItemKNN`` compares items: cosine of their users, damped where few users took them."""
 
-    n_items: int
     neighbours: int = 100  # most similar items kept of each item
     shrinkage: float = 0.0  # added to the cosine's denominator
     decay: float = 1.0  # weight of a history's item for each item that came after it
 
     def __post_init__(self) -> None:
-        if self.n_items < 1:
-            raise ValueError(f"n_items={self.n_items}: expected at least 1")
+        super().__post_init__()
         if not 1 <= self.neighbours <= self.n_items:
             raise ValueError(f"neighbours={self.neighbours}: expected 1 <= neighbours <= n_items={self.n_items}")
         if not self.shrinkage >= 0:
@@ -111,15 +109,13 @@ class ItemKNN(Recommender):
 
 
 @dataclass(frozen=True)
-class EASEConfig:
+class EASEConfig(MostPopularConfig):
     """How an ``EASE`` is damped."""
 
-    n_items: int
     l2: float = 500.0  # added to each item's number of users
 
     def __post_init__(self) -> None:
-        if self.n_items < 1:
-            raise ValueError(f"n_items={self.n_items}: expected at least 1")
+        super().__post_init__()
         if not 0 < self.l2 < np.inf:
             raise ValueError(f"l2={self.l2}: expected a positive number")
 
@@ -160,8 +156,7 @@ def _taken(inter: Interactions, n_items: int) -> Any:
 
     check_vocabulary(inter, n_items)
     taken = csr_array((np.ones(len(inter)), (inter.user, inter.item)), shape=(inter.n_users, n_items))
-    taken.data[:] = 1.0
-    return taken
+    return (taken > 0).astype(np.float64)
 
 
 def check_vocabulary(inter: Interactions, n_items: int) -> None:

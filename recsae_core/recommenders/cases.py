@@ -80,17 +80,14 @@ def tails(inter: Interactions, length: int, positions: int = 20) -> Tails:
     """
     if positions < 1:
         raise ValueError(f"positions={positions}: expected at least 1")
-    user, histories = _users(inter, length)
-    cases = inputs(inter, length)
-    count = cases.length.clamp(max=positions)
-    target = torch.from_numpy(np.concatenate([h[-n:] for h, n in zip(histories, count.tolist(), strict=True)]))
-    seen = torch.zeros(len(target), inter.n_items, dtype=torch.bool)
-    for h, n, end in zip(histories, count.tolist(), count.cumsum(0).tolist(), strict=True):
-        rows = seen[end - n : end]
-        rows[:, torch.from_numpy(h[:-n])] = True
-        for later, item in enumerate(h[-n:-1], 1):
-            rows[later:, item] = True
-    return Tails(cases, torch.repeat_interleave(torch.arange(len(user)), count), target.long(), seen)
+    (_, histories), cases = _users(inter, length), inputs(inter, length)
+    pairs = enumerate(zip(histories, cases.length.clamp(max=positions).tolist(), strict=True))
+    ends = [(row, h[end], torch.from_numpy(h[:end])) for row, (h, n) in pairs for end in range(len(h) - n, len(h))]
+    seen = torch.zeros(len(ends), inter.n_items, dtype=torch.bool)
+    for row, (_, _, earlier) in zip(seen, ends, strict=True):
+        row[earlier] = True
+    case, target = torch.tensor([(row, int(item)) for row, item, _ in ends]).T
+    return Tails(cases, case, target, seen)
 
 
 def _users(inter: Interactions, length: int) -> tuple[Int[Tensor, "n"], list[np.ndarray]]:

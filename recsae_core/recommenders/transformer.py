@@ -107,9 +107,8 @@ class Transformer(Recommender):
         """Mean of ``config.loss`` over every next item; histories hold one item more than inputs."""
         history = _window(batch.history.to(self.item.weight.device), self.config.length + 1)
         states, targets = [], []
-        for rows in (
-            (history >= 0).sum(1).argsort(stable=True).split(GROUP)
-        ):  # alike in length: little padding to compute
+        by_length = (history >= 0).sum(1).argsort(stable=True)  # alike in a group: little padding to compute
+        for rows in by_length.split(GROUP):
             group = _window(history[rows], self.config.length + 1)
             real = group[:, 1:] >= 0
             states.append(self._states(group[:, :-1])[real])
@@ -125,22 +124,19 @@ class Transformer(Recommender):
         The last ``lists`` positions of each case (fewer where the history is shorter) each decide a list:
         ``Split.last`` marks them, and ``finish`` returns one row for each, in order of rows.
         """
-        start, history = self._blocks_before(site, "lists", lists), self._read(cases)
-        real, twin = history >= 0, frozen(self)
+        start, history, twin = self._start(site, "lists", lists), self._read(cases), frozen(self)
+        real = history >= 0
         with torch.no_grad():
-            x = twin._states(history) if site == "final" else twin._stream(history, start)
-        h, candidates = x[real], twin._candidates(items)
-        case, position = real.nonzero(as_tuple=True)
+            h = twin._states(history, start)[real]
+        (case, position), candidates = real.nonzero(as_tuple=True), twin._candidates(items)
         last = position >= real.sum(1)[case] - lists
 
         def finish(h: Float[Tensor, "r d"]) -> Float[Tensor, "n c"]:
             check_rows(h, len(case), self.config.d)
-            if site == "final":
-                return h[last] @ candidates.T
             x = h.new_zeros(*real.shape, h.shape[1]).masked_scatter(real[..., None], h)
-            for block in twin.blocks[start:]:
-                x = block(x)
-            return twin.norm(x[real][last]) @ candidates.T
+            for stage in twin._stages[start:]:
+                x = stage(x)
+            return x[real][last] @ candidates.T
 
         return Split(h, case, history[real], last, finish)
 
@@ -150,20 +146,17 @@ class Transformer(Recommender):
         ``finish(h)[r]`` is what ``forward`` says of the history that ends at row r, with nothing but that row edited:
         keys and values of earlier positions are those of the unedited run, computed once for all rows.
         """
-        start, history = self._blocks_before(site, "positions", positions), self._read(cases)
-        twin = frozen(self)
+        start, history, twin = self._start(site, "positions", positions), self._read(cases), frozen(self)
         place, here = _ends(history, positions)
-        case, column = here.nonzero(as_tuple=True)
         with torch.no_grad():
-            x = twin._states(history) if site == "final" else twin._stream(history, start)
+            x = twin._states(history, start)
             past = twin._past(x, start)
-        candidates = twin._candidates(items)
+        case, position, candidates = here.nonzero(as_tuple=True)[0], place[here], twin._candidates(items)
 
         def finish(h: Float[Tensor, "r d"]) -> Float[Tensor, "r c"]:
             check_rows(h, len(case), self.config.d)
-            return (h if site == "final" else twin._rows(h, here, past, start, place)) @ candidates.T
+            return (h if site == "final" else twin._rows(h, here, past, place)) @ candidates.T
 
-        position = place[case, column]
         return Split(x[case, position], case, history[case, position], torch.ones_like(case, dtype=torch.bool), finish)
 
     @torch.no_grad()
@@ -174,26 +167,23 @@ class Transformer(Recommender):
 
         Raises ``ValueError`` where a history fills all positions, so that there is none for the item.
         """
-        self._blocks_before("embedding", "positions", positions)
-        history, twin = self._read(cases), frozen(self)
+        self._start("embedding", "positions", positions)
+        history, twin, most = self._read(cases), frozen(self), self.config.length - 1
         place, here = _ends(history, positions)
-        if history.shape[1] >= self.config.length:
-            longest = self.config.length - 1
-            raise ValueError(
-                f"a history has {history.shape[1]} items: expected at most {longest}; read shorter windows"
-            )
+        if history.shape[1] > most:
+            raise ValueError(f"a history has {most + 1} items or more: expected at most {most}; read shorter windows")
         if len(item) != here.sum():
             raise ValueError(f"item has {len(item)} rows: expected {int(here.sum())}, as many as tail")
         new = twin._enter(check_items(item, self.n_items).to(history.device), place[here] + 1)
-        past = twin._past(twin._stream(history, 0), 0)
-        return twin._rows(new, here, past, 0, place + 1) @ twin._candidates(items).T
+        past = twin._past(twin._states(history, 0), 0)
+        return twin._rows(new, here, past, place + 1) @ twin._candidates(items).T
 
-    def _blocks_before(self, site: str, name: str, count: int) -> int:
+    def _start(self, site: str, name: str, count: int) -> int:
         if site not in self.sites:
             raise ValueError(f"site {site!r}: expected one of {', '.join(self.sites)}")
         if count < 1:
             raise ValueError(f"{name}={count}: expected at least 1")
-        return min(list(self.sites).index(site), self.config.layers)
+        return list(self.sites).index(site)
 
     def _past(self, x: Stream, start: int) -> list[tuple[Heads, Heads]]:
         """Keys and values of each block from ``start`` on, which reads the stream ``x``."""
@@ -204,16 +194,11 @@ class Transformer(Recommender):
         return past
 
     def _rows(
-        self,
-        h: Float[Tensor, "r d"],
-        here: Bool[Tensor, "n p"],
-        past: list[tuple[Heads, Heads]],
-        start: int,
-        earlier: Int[Tensor, "n p"],
+        self, h: Float[Tensor, "r d"], here: Bool[Tensor, "n p"], past: list, earlier: Int[Tensor, "n p"]
     ) -> Float[Tensor, "r d"]:
-        """The final states of single positions that enter block ``start`` as ``h``."""
+        """The final states of single positions that enter the last blocks, those with a ``past``, as ``h``."""
         x = h.new_zeros(*here.shape, h.shape[1]).masked_scatter(here[..., None], h)
-        for block, (keys, values) in zip(self.blocks[start:], past, strict=True):
+        for block, (keys, values) in zip(self.blocks[self.config.layers - len(past) :], past, strict=True):
             x = block.rows(x, keys, values, earlier)
         return self.norm(x[here])
 
@@ -226,14 +211,15 @@ class Transformer(Recommender):
         x = self.item(item)
         return (x * self.config.d**0.5 if self.config.block == "sasrec" else x) + self.position(place)
 
-    def _stream(self, history: Int[Tensor, "n t"], blocks: int) -> Stream:
-        x = self._embed(history)
-        for block in self.blocks[:blocks]:
-            x = block(x)
-        return x
+    @property
+    def _stages(self) -> list[nn.Module]:
+        return [*self.blocks, self.norm]
 
-    def _states(self, history: Int[Tensor, "n t"]) -> Stream:
-        return self.norm(self._stream(history, self.config.layers))
+    def _states(self, history: Int[Tensor, "n t"], stages: int | None = None) -> Stream:
+        x = self._embed(history)
+        for stage in self._stages[:stages]:
+            x = stage(x)
+        return x
 
     def _candidates(self, items: Int[Tensor, "c"] | None) -> Float[Tensor, "c d"]:
         return self.item.weight if items is None else self.item.weight[check_items(items, self.n_items)]

@@ -126,7 +126,7 @@ def test_an_appended_item_is_one_item_more(lengths, layers, positions, kind, see
 
 def test_appending_wants_room_and_an_item_a_row(model):
     full, short = from_lists([[1] * 12, [2]]), from_lists([[1] * 11, [2]])
-    with pytest.raises(ValueError, match="a history has 12 items: expected at most 11; read shorter windows"):
+    with pytest.raises(ValueError, match="a history has 12 items or more: expected at most 11; read shorter windows"):
         model.appended(full, 1, torch.tensor([3, 3]))
     with pytest.raises(ValueError, match="item has 2 rows: expected 3"):
         model.appended(short, 2, torch.tensor([3, 3]))
