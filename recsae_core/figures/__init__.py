@@ -2,6 +2,7 @@
 
 from recsae_core.figures.activations import activation_histogram, ecdf, fire_rate_histogram, l0_histogram
 from recsae_core.figures.alignment import compare_bars, genre_heatmap, mean_bars
+from recsae_core.figures.control import asked_and_given, dose_response, pareto
 from recsae_core.figures.data import attribute_counts, history_lengths, popularity_curve
 from recsae_core.figures.structure import agreement, effect_scatter, feature_card, probe_curves
 from recsae_core.figures.training import training_curves
@@ -9,8 +10,10 @@ from recsae_core.figures.training import training_curves
 __all__ = [
     "activation_histogram",
     "agreement",
+    "asked_and_given",
     "attribute_counts",
     "compare_bars",
+    "dose_response",
     "ecdf",
     "effect_scatter",
     "feature_card",
@@ -19,6 +22,7 @@ __all__ = [
     "history_lengths",
     "l0_histogram",
     "mean_bars",
+    "pareto",
     "popularity_curve",
     "probe_curves",
     "training_curves",

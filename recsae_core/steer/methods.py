@@ -1,7 +1,7 @@
 """Ways to ask a recommender for more of something: each turns a batch of lists and a dose into scores."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
@@ -17,6 +17,7 @@ class Lists(NamedTuple):
     """A batch of lists before anything is changed: what every method begins with."""
 
     model: Recommender
+    site: str
     cases: Cases
     positions: int  # lists a case, those of its last positions
     split: Split  # one row a list (``Recommender.tail``)
@@ -79,6 +80,22 @@ class Direction(Moves):
 
 
 @dataclass(frozen=True)
+class Everywhere:
+    """Another method at every position of a case and not at the last one alone; a list feels the positions up to it."""
+
+    inner: Moves
+    _last: dict[int, tuple[Lists, Split]] = field(default_factory=dict, repr=False, compare=False)
+
+    def __call__(self, lists: Lists, dose: float | int) -> Float[Tensor, "n i"]:
+        """``finish`` of the rows of whole cases, all changed by the same dose."""
+        held = self._last.get(0)
+        if held is None or held[0] is not lists:
+            whole = lists.model.before(lists.site, lists.cases, lists=lists.positions)
+            held = self._last[0] = lists, replace(whole, last=torch.ones_like(whole.last))
+        return held[1].finish(self.inner.rows(held[1], dose))
+
+
+@dataclass(frozen=True)
 class Rerank:
     """A bonus for some items, added to the scores: the dose is in units of the scores (logits)."""
 
@@ -93,9 +110,8 @@ class Rerank:
 class History:
     """One more item in the history: that of ``items``, not seen yet, which stood highest on the list.
 
-    The dose is the share of lists that get the item, from 0 to 1, or 0 or 1 for each list; ``order`` says which
-    lists are first to get it. Where no such item is left a list stays as it is. Cases must be one shorter than the
-    longest that the recommender reads.
+    The dose is the share of lists that get the item, from 0 to 1. Where no such item is left a list stays as it is.
+    Cases must be one shorter than the longest that the recommender reads (``Transformer.appended``).
     """
 
     items: Bool[Tensor, "i"]

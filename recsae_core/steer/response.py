@@ -1,4 +1,4 @@
-"""What happens to the lists of all users as a method is turned up: shares of attributes, accuracy, coverage, diversity."""
+"""What happens to the lists of all users as a method is turned up: shares, accuracy, coverage, diversity, by dose."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -67,12 +67,12 @@ class Response:
 def batches(model: Recommender, site: str, tails: Tails, batch: int = 32) -> Iterator[tuple[slice, Lists]]:
     """The lists of ``batch`` cases at a time, stopped at ``site``, and their rows in ``tails``."""
     positions = int(torch.bincount(tails.case).max())
-    first = torch.searchsorted(tails.case, torch.arange(0, len(tails.cases) + batch, batch))
+    first = torch.searchsorted(tails.case.contiguous(), torch.arange(0, len(tails.cases) + batch, batch))
     for number, (a, b) in enumerate(zip(first.tolist(), first[1:].tolist(), strict=False)):
         cases = tails.cases[number * batch : (number + 1) * batch]
         with torch.no_grad():
             split = model.tail(site, cases, positions)
-            yield slice(a, b), Lists(model, cases, positions, split, split.finish(split.h), tails.seen[a:b])
+            yield slice(a, b), Lists(model, site, cases, positions, split, split.finish(split.h), tails.seen[a:b])
 
 
 def respond(

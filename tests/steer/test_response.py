@@ -8,7 +8,7 @@ from recsae_core.interpret import dictionaries as di
 from recsae_core.recommenders import activations, cases, ranking
 from recsae_core.recommenders.transformer import Transformer, TransformerConfig
 from recsae_core.steer import calibrate, methods, response
-from recsae_core.steer.edit import MASS, units
+from recsae_core.steer.edit import MASS, edit, units
 
 LENGTH = 12
 
@@ -141,6 +141,23 @@ def test_history_is_the_forward_pass_over_the_longer_history(world, responses):
         assert new.topk(10).indices.tolist() == top[2, r].tolist()
     half = (top[1] != top[0]).any(1)
     assert (top[1][half] == top[2][half]).all() and 0.3 < half.mean() / (top[2] != top[0]).any(1).mean() < 0.7
+
+
+def test_everywhere_is_the_forward_pass_with_all_rows_changed(world):
+    parts, model, tails, x = world
+    inner = every_method(parts, model, x)["latents"]
+    methods_ = {"all": methods.Everywhere(inner), "last": inner}
+    found = response.respond(model, "block0", tails, methods_, {"all": [0, 0.5], "last": [0, 0.5]}, progress=False)
+    np.testing.assert_array_equal(found["all"].top[0], found["last"].top[0])
+    assert (found["all"].top[1] != found["last"].top[1]).any()
+    for r in range(6):
+        later = int((tails.case[r + 1 :] == tails.case[r]).sum())
+        prefix = tails.cases.history[tails.case[r]]
+        split_ = model.before("block0", cases.from_lists([prefix[: int((prefix >= 0).sum()) - later].tolist()]))
+        every = torch.ones(len(split_.h), dtype=torch.bool)
+        h = edit(split_, inner.dictionary, inner.latents, "add", 0.5, unit=inner.unit, rows=every)
+        top = split_.finish(h)[0].masked_fill(tails.seen[r], -torch.inf).topk(10).indices
+        assert top.tolist() == found["all"].top[1, r].tolist()
 
 
 def test_means_of_users_count_every_user_once():
