@@ -9,9 +9,11 @@ import platform
 import shutil
 import time
 import warnings
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from functools import cache
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 from filelock import FileLock
@@ -25,7 +27,19 @@ from recsae_core.files import read_json, whole, write_json
 from recsae_core.recipes import RecommenderRecipe, SAERecipe, digest, fingerprint
 from recsae_core.storage import CONFIG
 
-__all__ = ["at_hand", "commit", "ensure", "find", "fingerprint", "get", "interactions", "parts", "record", "reference"]
+__all__ = [
+    "at_hand",
+    "commit",
+    "ensure",
+    "ensure_all",
+    "find",
+    "fingerprint",
+    "get",
+    "interactions",
+    "parts",
+    "record",
+    "reference",
+]
 
 
 @cache
@@ -45,9 +59,9 @@ def at_hand(dataset: str) -> bool:
     """Can the dataset be read without a download?"""
     chosen = recipes.dataset(dataset)
     source = sources.registry()[chosen.source]
-    if source.url is None:
+    if not source.files:
         return all(Path(file).is_file() for file in chosen.files.values())
-    archive, named = PurePosixPath(source.url).name, os.environ.get("RECSAE_DATA")
+    archive, named = PurePosixPath(source.url or "-").name, os.environ.get("RECSAE_DATA")
     places = [Path(named, folder) for folder in (*source.folders, "")] if named else []
     unpacked = any(all((place / file).is_file() for file in source.files) for place in places)
     return unpacked or any((place / archive).is_file() for place in [*places, paths.cache() / "data"])
@@ -67,7 +81,7 @@ def _data(dataset: str) -> str:
     return found.hexdigest()
 
 
-def _place(name: str, seed: int | None, overrides: dict[str, Any]) -> tuple[str, Path, Path]:
+def _place(name: str, seed: int | None = None, **overrides: Any) -> tuple[str, Path, Path]:
     """The fingerprint, the folder of a committed checkpoint, and the folder in the cache."""
     wanted, chosen = fingerprint(name, seed, **overrides), recipes.recipe(name, seed, **overrides)
     plain, full = f"{name}-s{chosen.seed}", f"{name}-s{chosen.seed}-{wanted[:12]}"
@@ -80,7 +94,7 @@ def find(name: str, seed: int | None = None, **overrides: Any) -> Path | None:
 
     Warns where the committed checkpoint of that name and seed was made from another recipe.
     """
-    wanted, committed, cached = _place(name, seed, overrides)
+    wanted, committed, cached = _place(name, seed, **overrides)
     if (committed / CONFIG).is_file():
         has = read_json(committed / CONFIG).get("fingerprint", "none")
         if has == wanted:
@@ -95,18 +109,57 @@ def ensure(name: str, *, seed: int | None = None, device: str = "cpu", progress:
 
     Raises ``RuntimeError`` instead of training where ``$RECSAE_NO_TRAIN`` is 1; what is made in closed form is made.
     """
-    if found := find(name, seed, **overrides):
-        return found
-    chosen, (_, _, folder) = recipes.recipe(name, seed, **overrides), _place(name, seed, overrides)
-    if os.environ.get("RECSAE_NO_TRAIN") == "1" and getattr(chosen, "fit", {}) is not None:
-        what = f"{name}, seed {chosen.seed}" + (f", {overrides}" if overrides else "")
-        raise RuntimeError(f"{what} is not there and RECSAE_NO_TRAIN is set: python -m recsae_core train {name}")
-    lock = _beside(folder, "locks", ".lock")
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(lock):
-        if not (folder / CONFIG).is_file():  # else another process made it while this one waited
-            _make(name, chosen, recipes.resolved(name, seed, **overrides), folder, device, progress)
-    return folder
+    return ensure_all([{"name": name, "seed": seed} | overrides], device=device, progress=progress)[0]
+
+
+def ensure_all(wanted: Sequence[Mapping[str, Any]], *, device: str = "cpu", progress: bool = True) -> list[Path]:
+    """The folders of several artifacts, in the order of ``wanted``, whose entries are arguments of ``ensure``.
+
+    Missing SAEs with the same parent, site, rows, seed and training are trained in one pass over the activations. Each
+    is what it would be alone, bit for bit, and is stored under its own fingerprint.
+    """
+    missing: dict[str, Wanted] = {}
+    folders = [find(**given) for given in wanted]
+    for number, given in enumerate(wanted):
+        if folders[number] is None:
+            chosen, (fingerprint, _, folder) = recipes.recipe(**given), _place(**given)
+            folders[number] = folder
+            missing[fingerprint] = Wanted(given["name"], chosen, recipes.resolved(**given), folder)
+            if os.environ.get("RECSAE_NO_TRAIN") == "1" and getattr(chosen, "fit", {}) not in (None, {"epochs": 0}):
+                rest = {key: value for key, value in given.items() if key not in ("name", "seed")}
+                what = f"{given['name']}, seed {chosen.seed}" + (f", {rest}" if rest else "")
+                remedy = f"python -m recsae_core train {given['name']}"
+                raise RuntimeError(f"{what} is not there and RECSAE_NO_TRAIN is set: {remedy}")
+    groups: dict[str, list[Wanted]] = {}
+    for fingerprint, one in missing.items():
+        groups.setdefault(_company(one) or fingerprint, []).append(one)
+    for group in groups.values():
+        with ExitStack() as locks:
+            for one in sorted(group, key=lambda one: one.folder):  # all take them in one order: no deadlock
+                lock = _beside(one.folder, "locks", ".lock")
+                lock.parent.mkdir(parents=True, exist_ok=True)
+                locks.enter_context(FileLock(lock))
+            # another process may have made some while this one waited
+            if left := [one for one in group if not (one.folder / CONFIG).is_file()]:
+                _make(left, device, progress)
+    return folders
+
+
+class Wanted(NamedTuple):
+    """An artifact that is not there yet."""
+
+    name: str
+    recipe: RecommenderRecipe | SAERecipe
+    resolved: dict[str, Any]
+    folder: Path
+
+
+def _company(one: Wanted) -> str | None:
+    """What SAEs that are trained together have in common; None for a recommender."""
+    if isinstance(one.recipe, RecommenderRecipe):
+        return None
+    common = ("parent", "site", "rows", "seed", "train")
+    return digest({"dataset": one.name.partition("/")[0]} | {key: one.resolved[key] for key in common})
 
 
 def _beside(folder: Path, kind: str, suffix: str) -> Path:
@@ -114,30 +167,30 @@ def _beside(folder: Path, kind: str, suffix: str) -> Path:
     return paths.cache() / kind / folder.relative_to(base).with_name(folder.name + suffix)
 
 
-def _make(
-    name: str, chosen: RecommenderRecipe | SAERecipe, resolved: dict, folder: Path, device: str, progress: bool
-) -> None:
+def _make(group: Sequence[Wanted], device: str, progress: bool) -> None:
     from recsae_core import training
 
-    dataset = name.partition("/")[0]
-    state = _beside(folder, "training", ".safetensors")
+    first, dataset = group[0], group[0].name.partition("/")[0]
+    same = "" if len(group) == 1 else "-and-" + digest([digest(one.resolved) for one in group])[:12]
+    state = _beside(first.folder, "training", same + ".safetensors")
     start = time.monotonic()
-    if isinstance(chosen, RecommenderRecipe):
-        module, report = training.recommender(chosen, parts(dataset), state, device, progress)
+    if isinstance(first.recipe, RecommenderRecipe):
+        made = [training.recommender(first.recipe, parts(dataset), state, device, progress)]
     else:
-        parent = get(chosen.parent, seed=chosen.seed_of_parent, device=device, progress=progress)
-        module, report = training.sae(chosen, parent, parts(dataset), state, device, progress)
-    record = {
-        "recipe": resolved,
-        "fingerprint": digest(resolved),
-        "items": _vocabulary(dataset),
-        "data": _data(dataset),
-        "report": report,
-        "provenance": _provenance(device, time.monotonic() - start),
-    }
-    with whole(folder) as fresh:
-        training.save(module, fresh)
-        write_json(fresh / CONFIG, read_json(fresh / CONFIG) | record)
+        parent = get(first.recipe.parent, seed=first.recipe.seed_of_parent, device=device, progress=progress)
+        made = training.saes([one.recipe for one in group], parent, parts(dataset), state, device, progress)
+    for one, (module, report) in zip(group, made, strict=True):
+        record = {
+            "recipe": one.resolved,
+            "fingerprint": digest(one.resolved),
+            "items": _vocabulary(dataset),
+            "data": _data(dataset),
+            "report": report,
+            "provenance": _provenance(device, time.monotonic() - start) | {"together": len(group)},
+        }
+        with whole(one.folder) as fresh:
+            training.save(module, fresh)
+            write_json(fresh / CONFIG, read_json(fresh / CONFIG) | record)
     state.unlink(missing_ok=True)
 
 
@@ -188,7 +241,7 @@ def record(name: str, *, seed: int | None = None, **overrides: Any) -> dict[str,
 
 def commit(name: str, *, seed: int | None = None, **overrides: Any) -> Path:
     """Copy a recipe's artifact into ``data/checkpoints``, where it replaces an older one; the new folder."""
-    folder, (_, target, _) = ensure(name, seed=seed, **overrides), _place(name, seed, overrides)
+    folder, (_, target, _) = ensure(name, seed=seed, **overrides), _place(name, seed, **overrides)
     if folder != target:
         with whole(target) as fresh:
             shutil.copytree(folder, fresh, dirs_exist_ok=True)

@@ -1,5 +1,6 @@
 """What a recipe says, done: the one place that knows how recommenders and SAEs are trained, saved and loaded."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -35,23 +36,31 @@ def recommender(
     return model, asdict(report)
 
 
-def sae(
-    recipe: SAERecipe, parent: Recommender, parts: Parts, state: Path, device: str, progress: bool
-) -> tuple[nn.Module, dict[str, Any]]:
-    """A trained SAE and the report of its training, on the parent's vectors at all positions of a part."""
+BATCHES = 1_000_003  # added to the seed for the batches: they are the same whatever the weights begin from
+
+
+def saes(
+    recipes: Sequence[SAERecipe], parent: Recommender, parts: Parts, state: Path, device: str, progress: bool
+) -> list[tuple[nn.Module, dict[str, Any]]]:
+    """Trained SAEs and the reports of their training, on the parent's vectors at all positions of a part.
+
+    The recipes have site, rows, seed and training in common. Each SAE ends as it would have alone.
+    """
     from recsae_core.recommenders import activations
     from recsae_core.sae import SAE, SAEConfig, TrainConfig
     from recsae_core.sae import fit as fit_saes
 
-    read = cases.inputs(getattr(parts, recipe.rows), parent.config.length)
-    rows = activations.collect(parent, recipe.site, read).h
-    values, g = recipe.merged(), torch.Generator().manual_seed(recipe.seed)
-    model = SAE(parse(SAEConfig, values["sae"] | {"d": rows.shape[1]}, "sae"), g).to(device)
-    train = parse(TrainConfig, values["train"], "train")
+    first, values = recipes[0], [recipe.merged() for recipe in recipes]
+    read = cases.inputs(getattr(parts, first.rows), parent.config.length)
+    rows = activations.collect(parent, first.site, read).h
+    configs = [parse(SAEConfig, value["sae"] | {"d": rows.shape[1]}, "sae") for value in values]
+    models = [SAE(config, torch.Generator().manual_seed(first.seed)).to(device) for config in configs]
+    train, g = parse(TrainConfig, values[0]["train"], "train"), torch.Generator().manual_seed(BATCHES + first.seed)
     state.parent.mkdir(parents=True, exist_ok=True)
-    (result,) = fit_saes([model], rows, values["terms"], train, generator=g, resume=state, progress=progress)
-    report = {"history": result.history, "rows": result.rows, "dead": int(result.dead.sum())}
-    return result.sae, report | {"seconds": round(result.seconds, 1)}
+    terms = [value["terms"] for value in values]
+    done = fit_saes(models, rows, terms, train, generator=g, resume=state, progress=progress)
+    reports = [{"history": r.history, "rows": r.rows, "dead": int(r.dead.sum())} for r in done]
+    return [(r.sae, report | {"seconds": round(r.seconds, 1)}) for r, report in zip(done, reports, strict=True)]
 
 
 def load(folder: Path, kind: str, device: str) -> nn.Module:

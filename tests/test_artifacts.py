@@ -1,3 +1,4 @@
+import importlib
 import os
 import subprocess
 import sys
@@ -7,7 +8,7 @@ import pytest
 import torch
 from project import ARTIFACTS, make, use
 
-from recsae_core import artifacts, recipes
+from recsae_core import artifacts, recipes, storage, training
 from recsae_core.__main__ import main
 from recsae_core.files import read_json, write_json
 
@@ -137,6 +138,65 @@ def test_an_sae_reads_the_parent_of_its_own_seed_unless_told_otherwise(root):
     again = artifacts.get("small/sae", seed=1, progress=False)
     assert torch.equal(first.W_dec, again.W_dec)
     assert artifacts.record("small/sae", seed=1)["report"]["rows"] == 1000
+
+
+def test_saes_trained_together_are_what_they_are_alone_bit_for_bit(root, monkeypatch):
+    wanted = [
+        {"name": "small/sae", "seed": 0},
+        {"name": "small/sae", "sae": {"m": 24}},
+        {"name": "small/sae", "preset": "batchtopk", "sae": {"m": 20}},
+        {"name": "small/sae", "preset": "seqrec-ml-1m", "sae": {"k": None, "m": 12}, "train": {"clip": 0.5}},
+        {"name": "small/sae", "seed": 1},
+        {"name": "small/popular"},
+    ]
+    passes, saes = [], training.saes
+    monkeypatch.setattr(training, "saes", lambda recipes, *rest: (passes.append(len(recipes)), saes(recipes, *rest))[1])
+    together = artifacts.ensure_all(wanted, progress=False)
+    assert passes == [3, 1, 1]  # another seed and another training are passes of their own
+    assert artifacts.ensure_all(wanted, progress=False) == together
+    assert len(passes) == 3
+    monkeypatch.setenv("RECSAE_CACHE", str(root / "alone"))
+    for given, folder, company in zip(wanted, together, [3, 3, 3, 1, 1, 1], strict=True):
+        alone = artifacts.ensure(**given, progress=False)
+        assert alone.name == folder.name
+        for name, tensor in storage.load(folder)[0].items():
+            assert torch.equal(tensor, storage.load(alone)[0][name])
+        one, other = (read_json(path / "config.json") for path in (folder, alone))
+        for key in ("recipe", "fingerprint", "config"):
+            assert one.get(key) == other.get(key)
+        assert one["report"].get("history") == other["report"].get("history")
+        assert one["provenance"]["together"] == company
+    assert not list((root / "cache/training").rglob("*.safetensors"))
+
+
+def test_a_killed_pass_goes_on_and_what_another_process_made_meanwhile_is_kept(root, monkeypatch):
+    wanted = [{"name": "small/sae", "train": {"log_every": 300}, "sae": {"m": m}} for m in (8, 12)]
+    whole = [storage.load(folder)[0] for folder in artifacts.ensure_all(wanted, progress=False)]
+    monkeypatch.setenv("RECSAE_CACHE", str(root / "second"))
+    sae_fit = importlib.import_module("recsae_core.sae.fit")  # the package has a function of that name
+    saved, save = [], sae_fit._save
+
+    def killed(path, runs, seen):
+        save(path, runs, seen)
+        saved.append(seen)
+        if len(saved) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(sae_fit, "_save", killed)
+    with pytest.raises(KeyboardInterrupt):
+        artifacts.ensure_all(wanted, progress=False)
+    assert [artifacts.find(**given) for given in wanted] == [None, None]
+    resumed = artifacts.ensure_all(wanted, progress=False)
+    assert saved == [300, 600, 900]
+    for folder, tensors in zip(resumed, whole, strict=True):
+        assert all(torch.equal(tensor, tensors[name]) for name, tensor in storage.load(folder)[0].items())
+
+
+def test_no_train_names_what_is_missing_among_many(root, monkeypatch):
+    artifacts.ensure("small/sae", progress=False)
+    monkeypatch.setenv("RECSAE_NO_TRAIN", "1")
+    with pytest.raises(RuntimeError, match=r"small/sae, seed 0, \{'sae': \{'m': 9\}\} is not there"):
+        artifacts.ensure_all([{"name": "small/sae"}, {"name": "small/sae", "sae": {"m": 9}}])
 
 
 def test_the_fingerprint_of_an_sae_covers_its_parent_and_its_presets_values(root):

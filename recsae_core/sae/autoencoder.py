@@ -1,5 +1,6 @@
 """The sparse autoencoder: one class; what varies is a configuration."""
 
+import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import Literal
@@ -25,7 +26,9 @@ class SAEConfig:
     d: int  # width of the rows
     m: int  # latents
     sparsifier: str = "relu"  # a name of SPARSIFIERS
-    k: int | None = None  # active latents a row, for "topk"
+    k: int | None = None  # active latents a row, for "topk", or on average, for "batchtopk"
+    threshold: float | None = None  # where the thresholds begin, for "jumprelu", in standardised units
+    bandwidth: float | None = None  # of the rectangle that smooths its steps, in standardised units
     tied: bool = False  # the encoder is the decoder
     unit_norm: bool = True  # decoder rows have norm 1, kept so while training
     standardize: Literal["none", "scalar", "per_dimension"] = "none"  # "scalar": one mean and std over all entries
@@ -38,10 +41,19 @@ class SAEConfig:
                 raise ValueError(f"{name}={getattr(self, name)}: expected at least 1")
         if self.sparsifier not in SPARSIFIERS:
             raise ValueError(f"sparsifier={self.sparsifier!r}: expected one of {', '.join(SPARSIFIERS)}")
-        if self.sparsifier == "topk" and not 1 <= (self.k or 0) <= self.m:
+        counted = self.sparsifier in ("topk", "batchtopk")
+        if counted and not 1 <= (self.k or 0) <= self.m:
             raise ValueError(f"k={self.k}: expected 1 <= k <= m={self.m}")
-        if self.sparsifier != "topk" and self.k is not None:
-            raise ValueError(f"k={self.k}: expected none with sparsifier={self.sparsifier!r}")
+        for name in ("threshold", "bandwidth"):
+            if self.sparsifier == "jumprelu" and not 0 < (getattr(self, name) or 0) < math.inf:
+                raise ValueError(f"{name}={getattr(self, name)}: expected a positive number")
+        foreign = {"k": not counted} | dict.fromkeys(("threshold", "bandwidth"), self.sparsifier != "jumprelu")
+        for name in foreign:
+            if foreign[name] and getattr(self, name) is not None:
+                raise ValueError(f"{name}={getattr(self, name)}: expected none with sparsifier={self.sparsifier!r}")
+
+
+THRESHOLD_ROWS = 100_000  # over which the threshold of "batchtopk" is a running mean
 
 
 class SAE(nn.Module):
@@ -67,6 +79,11 @@ class SAE(nn.Module):
         self.register_buffer("mean", torch.zeros(self.d))  # of the standardised training rows
         self.register_buffer("variance", torch.ones(()))  # their mean squared distance from it, summed over d
         self.register_buffer("prepared", torch.zeros((), dtype=torch.bool))
+        if config.sparsifier == "batchtopk":
+            self.register_buffer("threshold", torch.zeros(()))  # of pre-activations in evaluation mode
+            self.register_buffer("threshold_rows", torch.zeros((), dtype=torch.long))  # that it is a mean over
+        if config.sparsifier == "jumprelu":
+            self.log_threshold = nn.Parameter(torch.full((self.m,), math.log(config.threshold)))
 
     @property
     def encoder(self) -> Float[Tensor, "m d"]:
@@ -110,7 +127,20 @@ class SAE(nn.Module):
 
     def run(self, u: Float[Tensor, "n d"]) -> tuple[Float[Tensor, "n m"], Code]:
         """Pre-activations and code of standardised rows."""
-        return SPARSIFIERS[self.config.sparsifier](self, u - self.b_dec)
+        return SPARSIFIERS[self.config.sparsifier](self, u)
+
+    @torch.no_grad()
+    def follow(self, z: Code) -> None:
+        """Take the smallest chosen value of a training batch into the threshold of "batchtopk": a running mean.
+
+        It is one over all rows at first and over about the last ``THRESHOLD_ROWS`` later; a batch without a positive
+        value leaves it as it is.
+        """
+        low = F.threshold(z.value, 0.0, torch.inf).min()
+        some = torch.isfinite(low)
+        self.threshold_rows += len(z.value) * some
+        weight = len(z.value) / self.threshold_rows.clamp(min=1, max=max(THRESHOLD_ROWS, len(z.value)))
+        self.threshold += weight * torch.where(some, low - self.threshold, 0.0)
 
     def reconstruct(self, z: Code, prefix: int | None = None) -> Float[Tensor, "n d"]:
         """The standardised rows that a code stands for, from the first ``prefix`` latents where it is given."""

@@ -189,6 +189,8 @@ class _Run:
         self.optimiser.zero_grad()
         loss.backward()
         self._descend(self.train.rate(seen))
+        if sae.config.sparsifier == "batchtopk":
+            sae.follow(z)
         self._count(z, len(x), [loss, *values.values()])
 
     @torch.no_grad()
@@ -206,19 +208,20 @@ class _Run:
 
     @torch.no_grad()
     def _count(self, z: Any, n: int, values: list[Tensor]) -> None:
-        value = z.value.detach()  # none is negative: a sum is positive where one of them is
+        active = z.value.detach().sign()  # none is negative; counting non-zero entries takes ten times as long
         if z.index is None:
-            hit = value.amax(0) > 0
+            fires = active.sum(0)
         else:
-            hit = value.new_zeros(z.m).index_add_(0, z.index.flatten(), value.flatten()) > 0
-        self.silent = torch.where(hit, 0, self.silent + n)
-        l0 = value.sign().sum() / n  # counting non-zero entries takes ten times as long
-        self.waiting.append((n, torch.stack([v.detach() for v in values] + [l0])))
+            fires = active.new_zeros(z.m).index_add_(0, z.index.flatten(), active.flatten())
+        self.silent.add_(n).masked_fill_(fires > 0, 0)
+        logged = torch.stack([v.detach() for v in values] + [fires.sum() / n])
+        # a small tensor that stays would break up the memory that the large ones leave, gigabytes of it in a long run
+        self.waiting.append((n, logged.tolist() if logged.device.type == "cpu" else logged))
         self.steps += 1
 
     def log(self, seen: int) -> dict[str, int | float]:
         """Close the window: one row of the history."""
-        values = torch.stack([v for _, v in self.waiting]).double().cpu()
+        values = torch.stack([torch.as_tensor(v) for _, v in self.waiting]).double().cpu()
         bad = ~torch.isfinite(values).all(1)
         if bad.any():
             step = self.steps - len(values) + 1 + int(bad.nonzero()[0])

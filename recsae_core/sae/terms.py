@@ -9,6 +9,7 @@ from torch import Tensor
 
 from recsae_core.sae.base import Code
 from recsae_core.sae.selected import largest, weighted_rows
+from recsae_core.sae.sparsifiers import step
 
 if TYPE_CHECKING:
     from recsae_core.sae.autoencoder import SAE
@@ -49,7 +50,7 @@ def l1(p: Pass) -> Float[Tensor, ""]:
 
     Meaningful with unit-norm decoder rows; else it is evaded by scaling.
     """
-    return p.z.value.sum(1).mean()
+    return p.z.value.sum() / len(p.z.value)  # two means would cost a second pass over the gradient
 
 
 def auxk(p: Pass, k: int | None = None) -> Float[Tensor, ""]:
@@ -69,7 +70,17 @@ def auxk(p: Pass, k: int | None = None) -> Float[Tensor, ""]:
     return (residual - made).square().sum(1).mean() / p.sae.variance
 
 
-TERMS: dict[str, Term] = {"l2": l2, "mse": mse, "fvu": fvu, "l1": l1, "auxk": auxk}
+def l0(p: Pass) -> Float[Tensor, ""]:
+    """Mean over rows of the number of active latents, for "jumprelu" alone (2407.14435).
+
+    Its gradient reaches the thresholds only, through the same rectangle as that of the code.
+    """
+    if p.sae.config.sparsifier != "jumprelu":
+        raise ValueError(f"term 'l0' has no gradient with sparsifier={p.sae.config.sparsifier!r}: expected 'jumprelu'")
+    return step(p.pre, p.sae.log_threshold, p.sae.config.bandwidth).sum(1).mean()
+
+
+TERMS: dict[str, Term] = {"l2": l2, "mse": mse, "fvu": fvu, "l1": l1, "auxk": auxk, "l0": l0}
 
 
 def objective(weights: Any) -> dict[str, tuple[float, Term]]:

@@ -8,17 +8,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recsae_core import files, storage
-from recsae_core.sae import SAE, Code, Dictionary, SAEConfig, TrainConfig, fit
+from recsae_core.sae import SAE, Code, Dictionary, SAEConfig, TrainConfig, autoencoder, fit
+from recsae_core.sae.sparsifiers import SPARSIFIERS, _JumpReLU, step
 
-from .worlds import generator, planted
+from .worlds import OPTIONS, generator, planted
 
-D, M, K = 8, 24, 5
+D, M, K = 8, 24, 4
 
 
 def make(sparsifier="topk", tied=False, standardize="none", seed=0, **more):
-    k = K if sparsifier == "topk" else None
-    config = SAEConfig(D, M, sparsifier, k=k, tied=tied, standardize=standardize, **more)
-    return SAE(config, generator(seed))
+    values = {"m": M} | OPTIONS[sparsifier] | more
+    return SAE(SAEConfig(D, sparsifier=sparsifier, tied=tied, standardize=standardize, **values), generator(seed))
 
 
 def rows(n=300, seed=3):
@@ -26,7 +26,7 @@ def rows(n=300, seed=3):
 
 
 @pytest.fixture(
-    params=itertools.product(("relu", "topk"), (False, True), ("none", "scalar", "per_dimension")), scope="module"
+    params=itertools.product(SPARSIFIERS, (False, True), ("none", "scalar", "per_dimension")), scope="module"
 )
 def sae(request):
     made = make(*request.param).prepare(rows())
@@ -47,7 +47,7 @@ class TestContract:
         assert z.m == M
         assert z.dense().shape == (300, M)
         assert sae.decode(z).shape == (300, D)
-        assert (z.index is None) == (sae.config.sparsifier == "relu")
+        assert (z.index is None) == (sae.config.sparsifier != "topk")
 
     def test_sparse_and_dense_codes_decode_alike(self, sae):
         z = sae.encode(rows())
@@ -143,13 +143,100 @@ def test_topk_keeps_the_largest_pre_activations():
 
 
 @settings(deadline=None, max_examples=15)
-@given(st.floats(1e-3, 1e3), st.sampled_from(["scalar", "per_dimension"]), st.sampled_from(["relu", "topk"]))
+@given(st.floats(1e-3, 1e3), st.sampled_from(["scalar", "per_dimension"]), st.sampled_from(list(SPARSIFIERS)))
 def test_standardised_codes_do_not_depend_on_the_unit(factor, standardize, sparsifier):
     one, other = (make(sparsifier, standardize=standardize) for _ in range(2))
     x = rows()
     z, w = one.prepare(x).encode(x), other.prepare(x * factor).encode(x * factor)
     torch.testing.assert_close(w.dense(), z.dense(), rtol=1e-3, atol=1e-3)
     torch.testing.assert_close(other.decode(w), one.decode(z) * factor, rtol=1e-3, atol=1e-3 * factor * 5)
+
+
+class TestBatchTopK:
+    @settings(deadline=None, max_examples=30)
+    @given(st.integers(1, 13), st.sampled_from([1, 7, 24, 33]), st.integers(0, 100), st.data())
+    def test_it_keeps_the_largest_of_the_batch(self, n, m, seed, data):
+        k = data.draw(st.integers(1, m))
+        sae = make("batchtopk", m=m, k=k, seed=seed).prepare(rows())
+        pre, z = sae.run(rows(n, seed))
+        most = pre.flatten().sort(descending=True).values[: n * k]
+        assert torch.equal(z.value[z.value > 0].sort(descending=True).values, most[most > 0])
+        assert ((z.value == 0) | (z.value == pre)).all()
+
+    def test_a_batch_without_a_positive_value_has_an_empty_code_and_moves_no_threshold(self):
+        sae = make("batchtopk").prepare(rows())
+        sae.follow(sae.run(rows())[1])
+        before = sae.state_dict()["threshold"].clone()
+        with torch.no_grad():
+            sae.b_enc.fill_(-1e6)
+        z = sae.run(rows())[1]
+        sae.follow(z)
+        assert not z.value.any()
+        assert torch.equal(sae.threshold, before)
+        assert int(sae.threshold_rows) == 300
+
+    def test_with_every_latent_chosen_it_is_a_relu(self):
+        sae = make("batchtopk", k=M).prepare(rows())
+        pre, z = sae.run(rows(7))
+        assert torch.equal(z.value, pre.relu())
+        sae.follow(z)
+        assert sae.threshold == pre[pre > 0].min()
+
+    def test_the_threshold_is_the_mean_of_the_smallest_chosen_values_weighted_by_rows(self):
+        sae, low = make("batchtopk").prepare(rows()), []
+        for batch in (rows()[:40], rows()[40:50]):
+            z = sae.run(batch)[1]
+            sae.follow(z)
+            low.append(float(z.value.detach()[z.value > 0].min()))
+        assert float(sae.threshold) == pytest.approx((40 * low[0] + 10 * low[1]) / 50, rel=1e-5)
+
+    def test_old_batches_are_forgotten(self, monkeypatch):
+        monkeypatch.setattr(autoencoder, "THRESHOLD_ROWS", 100)
+        sae = make("batchtopk")
+        for value in [9.0] * 30 + [1.0] * 60:
+            sae.follow(Code(torch.full((10, M), value), None, M))
+        assert float(sae.threshold) == pytest.approx(1 + 8 * 0.9**60, rel=1e-4)
+
+    def test_selection_depends_on_the_batch_in_training_and_not_after_it(self):
+        sae, x = make("batchtopk").prepare(rows()), rows()
+        sae.follow(sae.run(x)[1])
+        assert not torch.equal(sae.encode(x[:5]).value, sae.encode(x).value[:5])
+        sae.eval()
+        torch.testing.assert_close(sae.encode(x[:5]).value, sae.encode(x).value[:5])
+        assert abs(float((sae.encode(x).value > 0).sum(1).float().mean()) - K) < 0.05
+
+
+class TestJumpReLU:
+    def test_values_are_those_above_the_threshold(self):
+        sae = make("jumprelu", threshold=0.3).prepare(rows())
+        pre, z = sae.run(rows())
+        assert torch.equal(z.value, torch.where(pre > sae.log_threshold.exp(), pre, 0.0))
+        assert ((z.value == 0) | (z.value > 0.3)).all()
+
+    def test_gradients_are_those_of_the_paper(self):
+        """By hand: the code passes its gradient where it is active; a threshold gets -(t / e) K((pre - t) / e)."""
+        bandwidth = 0.4
+        pre = torch.tensor([[0.1, 0.9], [0.6, 0.45], [0.29, 3.0]], requires_grad=True)
+        log = torch.tensor([0.5, 0.8]).log().requires_grad_()
+        g = torch.tensor([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
+        _JumpReLU.apply(pre, log, bandwidth).backward(g)
+        assert pre.grad.tolist() == [[0, 2], [3, 0], [0, 6]]
+        # within .2 of the thresholds .5 and .8: .6 and .9; the last factor makes it the logarithm's
+        want = torch.tensor([-(0.5 / bandwidth) * 3.0 * 0.5, -(0.8 / bandwidth) * 2.0 * 0.8])
+        torch.testing.assert_close(log.grad, want)
+        pre.grad = log.grad = None
+        step(pre, log, bandwidth).backward(g)
+        assert pre.grad is None
+        torch.testing.assert_close(log.grad, torch.tensor([-3.0 * 0.5 / bandwidth, -2.0 * 0.8 / bandwidth]))
+
+    def test_the_gradient_of_the_count_is_that_of_the_expected_count(self):
+        """With pre-activations of known density, the mean of the rectangle is the derivative of P(pre > t)."""
+        n, t = 400_000, 0.7
+        pre = torch.randn(n, 1, generator=generator())
+        log = torch.tensor([t]).log().requires_grad_()
+        step(pre, log, 0.1).mean().backward()
+        density = torch.distributions.Normal(0, 1).log_prob(torch.tensor(t)).exp()
+        assert float(log.grad) == pytest.approx(-float(density) * t, rel=0.03)
 
 
 def test_standardisation_is_what_it_says():
@@ -196,9 +283,13 @@ def test_a_tied_sae_has_one_matrix():
     ("values", "message"),
     [
         ({"k": 0}, "k=0: expected 1 <= k <= m=24"),
+        ({"sparsifier": "batchtopk", "k": 25}, "k=25: expected 1 <= k <= m=24"),
+        ({"sparsifier": "jumprelu", "k": None, "threshold": 0.1}, "bandwidth=None: expected a positive number"),
+        ({"sparsifier": "jumprelu", "k": None, "threshold": 0.0}, r"threshold=0\.0: expected a positive number"),
+        ({"threshold": 0.1}, r"threshold=0\.1: expected none with sparsifier='topk'"),
         ({"k": 25}, "k=25: expected 1 <= k <= m=24"),
         ({"k": None}, "k=None: expected 1 <= k <= m=24"),
-        ({"sparsifier": "relu"}, "k=5: expected none with sparsifier='relu'"),
+        ({"sparsifier": "relu"}, "k=4: expected none with sparsifier='relu'"),
         ({"sparsifier": "soft"}, "sparsifier='soft': expected one of relu, topk"),
         ({"d": 0}, "d=0: expected at least 1"),
         ({"standardize": "rows"}, "standardize"),

@@ -8,16 +8,17 @@ import pytest
 import torch
 
 from recsae_core.sae import SAE, SAEConfig, TrainConfig, fit, metrics
+from recsae_core.sae.sparsifiers import SPARSIFIERS
 from recsae_core.sae.terms import l1, mse
 
-from .worlds import generator, planted, recovered
+from .worlds import OPTIONS, generator, planted, recovered
 
 D, M = 16, 48
 TRAIN = TrainConfig(rows=2048, batch=64, lr=3e-3, warmup=256, log_every=512, dead_after=1024)
 
 
 def make(seed=0, sparsifier="topk", **more):
-    return SAE(SAEConfig(D, M, sparsifier, k=4 if sparsifier == "topk" else None, **more), generator(seed))
+    return SAE(SAEConfig(D, M, sparsifier, **OPTIONS[sparsifier] | more), generator(seed))
 
 
 def run(saes, rows, terms=None, train=TRAIN, seed=5, **more):
@@ -37,16 +38,28 @@ def assert_same(one, other):
     assert all(torch.equal(t, other[name]) for name, t in one.items())
 
 
-@pytest.mark.parametrize("sparsifier", ["relu", "topk"])
+@pytest.mark.parametrize("sparsifier", SPARSIFIERS)
 def test_planted_directions_are_recovered(sparsifier):
     x, truth = planted(8000, D)
-    sae = make(sparsifier=sparsifier)
-    terms = {"mse": 1.0} if sparsifier == "topk" else {"l2": 1.0, "l1": 0.15}
+    sae = make(sparsifier=sparsifier, **({"k": 2} if sparsifier == "batchtopk" else {}))  # 1.9 directions a row
+    terms = {"relu": {"l2": 1.0, "l1": 0.15}, "jumprelu": {"mse": 1.0, "l0": 0.1}}.get(sparsifier, {"mse": 1.0})
     before = recovered(truth, sae.W_dec.detach())
     result = run([sae], x, terms, TrainConfig(rows=120_000, batch=128, lr=3e-3, warmup=3000, log_every=30_000))[0]
     assert before < 0.72
     assert recovered(truth, sae.W_dec.detach()) > 0.9
     assert result.history[-1]["loss"] < 0.8 * result.history[0]["loss"]
+    if sparsifier in ("topk", "batchtopk"):  # after training, too, as many are active as were in training
+        assert metrics.reconstruction(sae, x).l0 == pytest.approx(result.history[-1]["l0"], rel=0.05)
+
+
+def test_a_larger_price_of_an_active_latent_raises_the_thresholds():
+    x, saes = planted(4000, D)[0], [make(sparsifier="jumprelu") for _ in range(3)]
+    train = TrainConfig(rows=40_000, batch=128, lr=3e-3, log_every=40_000)
+    run(saes, x, [{"mse": 1.0, "l0": weight} for weight in (0.01, 0.1, 1.0)], train)
+    active = [metrics.reconstruction(sae, x).l0 for sae in saes]
+    threshold = [float(sae.log_threshold.detach().mean()) for sae in saes]
+    assert threshold[0] < threshold[1] < threshold[2]
+    assert active[0] > 1.5 * active[2]
 
 
 def test_an_sae_ends_the_same_alone_and_beside_others():
@@ -233,7 +246,7 @@ class TestResume:
     @pytest.mark.parametrize("form", [lambda x: x, lambda x: list(x.split(100))], ids=["tensor", "list"])
     def test_a_killed_run_goes_on_to_the_same_numbers(self, tmp_path, form):
         state = tmp_path / "state.safetensors"
-        whole, killed, resumed = ([make(0), make(1, "relu")] for _ in range(3))
+        whole, killed, resumed = ([make(i, name) for i, name in enumerate(SPARSIFIERS)] for _ in range(3))
         want = run(whole, form(rows()))
         with pytest.raises(KeyboardInterrupt):
             run(killed, form(rows()), resume=state, on_log=self.kill_after(1536))

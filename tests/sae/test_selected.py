@@ -3,7 +3,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recsae_core.sae.selected import largest, selected_linear, weighted_rows
+from recsae_core.sae.selected import centred_linear, kth_largest, largest, selected_linear, weighted_rows
 
 
 def draw(*shape, seed=0, dtype=torch.float64, grad=False):
@@ -20,22 +20,54 @@ def test_largest_finds_what_topk_finds(n, m, data):
     assert torch.equal(pre.gather(1, index).sort(1).values, pre.topk(k, dim=1).values.sort(1).values)
 
 
+@settings(deadline=None, max_examples=30)
+@given(st.integers(1, 9), st.integers(1, 30), st.data())
+def test_the_kth_largest_of_all_entries(n, m, data):
+    k = data.draw(st.integers(1, n * m))
+    pre = torch.randint(50, (n, m), generator=torch.Generator().manual_seed(n * m + k)).float()
+    assert kth_largest(pre, k) == pre.flatten().sort(descending=True).values[k - 1]
+
+
 @pytest.mark.parametrize(("m", "k"), [(12, 5), (64, 3), (63, 3)])
 def test_gradients_of_the_selected_entries_are_right_in_float64(m, k):
-    x, weight, bias = draw(6, 4, grad=True), draw(m, 4, seed=1, grad=True), draw(m, seed=2, grad=True)
+    leaves = (
+        draw(6, 4, grad=True),
+        draw(4, seed=3, grad=True),
+        draw(m, 4, seed=1, grad=True),
+        draw(m, seed=2, grad=True),
+    )
 
-    def value(x, weight, bias):
-        return selected_linear(x, weight, bias, lambda pre: largest(pre, k))[1]
+    def value(*leaves):
+        return selected_linear(*leaves, lambda pre: largest(pre, k))[1]
 
-    def both(x, weight, bias):
-        pre, value, _ = selected_linear(x, weight, bias, lambda pre: largest(pre, k))
+    def both(*leaves):
+        pre, value, _ = selected_linear(*leaves, lambda pre: largest(pre, k))
         return pre.sigmoid().sum() + value.square().sum()
 
-    def only_pre(x, weight, bias):
-        return selected_linear(x, weight, bias, lambda pre: largest(pre, k))[0]
+    def only_pre(*leaves):
+        return selected_linear(*leaves, lambda pre: largest(pre, k))[0]
 
     for function in (value, both, only_pre):
-        assert torch.autograd.gradcheck(function, (x, weight, bias))
+        assert torch.autograd.gradcheck(function, leaves)
+
+
+@pytest.mark.parametrize("needs_x", [True, False])
+def test_gradients_of_the_centred_map_are_right_in_float64(needs_x):
+    leaves = (
+        draw(6, 4, grad=needs_x),
+        draw(4, seed=3, grad=True),
+        draw(9, 4, seed=1, grad=True),
+        draw(9, seed=2, grad=True),
+    )
+    assert torch.autograd.gradcheck(centred_linear, leaves)
+
+
+def test_the_centred_map_is_that_of_centred_rows():
+    x, centre, weight, bias = draw(40, 8) + 1e3, draw(8, seed=3) + 1e3, draw(96, 8, seed=1), draw(96, seed=2)
+    want = torch.nn.functional.linear(x - centre, weight, bias)
+    torch.testing.assert_close(
+        centred_linear(*(t.float() for t in (x, centre, weight, bias))), want.float(), rtol=1e-3, atol=3e-3
+    )
 
 
 def test_gradients_of_weighted_rows_are_right_in_float64_with_repeated_and_missing_rows():
@@ -53,17 +85,17 @@ def test_more_latents_than_sixteen_bits_count():
 
 
 def test_gradient_agrees_with_autograd_through_the_dense_way():
-    x, weight, bias = draw(40, 8), draw(96, 8, seed=1), draw(96, seed=2)
+    x, centre, weight, bias = draw(40, 8), draw(8, seed=3), draw(96, 8, seed=1), draw(96, seed=2)
     out = {}
     for way in ("dense", "sparse"):
-        leaves = [t.clone().requires_grad_() for t in (x, weight, bias)]
+        leaves = [t.clone().requires_grad_() for t in (x, centre, weight, bias)]
         if way == "sparse":
             _, value, index = selected_linear(*leaves, lambda pre: largest(pre, 6))
-            made = weighted_rows(value.relu(), index, leaves[1])
+            made = weighted_rows(value.relu(), index, leaves[2])
         else:
-            pre = torch.nn.functional.linear(*leaves)
+            pre = torch.nn.functional.linear(leaves[0] - leaves[1], *leaves[2:])
             value, index = pre.topk(6, dim=1)
-            made = torch.zeros_like(pre).scatter(1, index, value.relu()) @ leaves[1]
+            made = torch.zeros_like(pre).scatter(1, index, value.relu()) @ leaves[2]
         (made - leaves[0]).square().sum().backward()
         out[way] = [leaf.grad for leaf in leaves]
     for ours, theirs in zip(out["sparse"], out["dense"], strict=True):

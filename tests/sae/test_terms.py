@@ -2,15 +2,16 @@ import pytest
 import torch
 
 from recsae_core.sae import SAE, Pass, SAEConfig
-from recsae_core.sae.terms import TERMS, auxk, fvu, l1, l2, mse, objective
+from recsae_core.sae.sparsifiers import SPARSIFIERS
+from recsae_core.sae.terms import TERMS, auxk, fvu, l0, l1, l2, mse, objective
 
-from .worlds import generator, planted
+from .worlds import OPTIONS, generator, planted
 
 D, M = 8, 32
 
 
 def make(sparsifier="topk", **more):
-    sae = SAE(SAEConfig(D, M, sparsifier, k=4 if sparsifier == "topk" else None, **more), generator())
+    sae = SAE(SAEConfig(D, M, sparsifier, **OPTIONS[sparsifier] | more), generator())
     return sae.prepare(rows())
 
 
@@ -52,15 +53,27 @@ def test_predicting_the_training_mean_gives_fvu_one(standardize):
     assert abs(float(fvu(p._replace(x_hat=sae.mean.expand(200, D)))) - 1) < 1e-5
 
 
-@pytest.mark.parametrize("name", TERMS)
-@pytest.mark.parametrize("sparsifier", ["relu", "topk"])
+@pytest.mark.parametrize(
+    ("name", "sparsifier"), [(t, s) for t in TERMS for s in SPARSIFIERS if t != "l0" or s == "jumprelu"]
+)
 def test_terms_do_not_depend_on_the_batch(name, sparsifier):
-    sae, x = make(sparsifier), rows()
+    sae, x = make(sparsifier).eval(), rows()
     dead = range(5, 25)
     with torch.no_grad():
         whole = TERMS[name](run(sae, x, dead))
         parts = torch.stack([TERMS[name](run(sae, part, dead)) for part in x.split(10)]).mean()
     torch.testing.assert_close(parts, whole)
+
+
+def test_the_count_is_of_active_latents_and_has_no_meaning_elsewhere():
+    sae = make("jumprelu")
+    p = run(sae, rows())
+    assert float(l0(p).detach()) == float((p.z.value > 0).sum(1).float().mean())
+    l0(p).backward()
+    assert sae.log_threshold.grad.abs().sum() > 0
+    assert not any(q.grad is not None and q.grad.any() for name, q in sae.named_parameters() if name != "log_threshold")
+    with pytest.raises(ValueError, match="no gradient with sparsifier='topk'"):
+        l0(run(make("topk"), rows()))
 
 
 class TestAuxK:
@@ -128,7 +141,7 @@ class TestAuxK:
 def test_objectives_take_names_or_functions():
     found = objective({"l2": 1, "mine": (0.5, l1)})
     assert found == {"l2": (1.0, l2), "mine": (0.5, l1)}
-    with pytest.raises(ValueError, match="'l3': expected one of l2, mse, fvu, l1, auxk"):
+    with pytest.raises(ValueError, match="'l3': expected one of l2, mse, fvu, l1, auxk, l0"):
         objective({"l3": 1.0})
     with pytest.raises(ValueError, match="no term"):
         objective({})
