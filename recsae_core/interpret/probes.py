@@ -76,7 +76,7 @@ def _logistic(x: Float[Tensor, "n d"], y: Bool[Tensor, "n a"]) -> tuple[Float[Te
     for a in range(y.shape[1]):
         label = y[:, a].numpy()
         if label.any() and not label.all():
-            found = LogisticRegression(max_iter=1000).fit(standard, label)
+            found = LogisticRegression(solver="newton-cholesky", max_iter=100).fit(standard, label)
             slope[:, a] = torch.from_numpy(found.coef_[0]).to(x.dtype) / scale
             bias[a] = float(found.intercept_[0]) - mean @ slope[:, a]
     return slope, bias
