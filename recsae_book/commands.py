@@ -103,8 +103,7 @@ def _train(args: argparse.Namespace) -> None:
         wanted += editions.needed(editions.jobs(args.edition))
     if not wanted:
         raise ValueError("nothing to train: expected names of recipes, or --edition")
-    for item in wanted:
-        folder = artifacts.ensure(**item, device=args.device)
+    for item, folder in zip(wanted, artifacts.ensure_all(wanted, device=args.device), strict=True):
         closed = getattr(recipes.recipe(**item), "fit", {}) is None
         print(artifacts.commit(**item) if args.commit and not (closed and args.edition) else folder)
 

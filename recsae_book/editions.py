@@ -173,16 +173,27 @@ def _label(name: str, seed: int | None = None, **overrides: Any) -> str:
     return name + ("" if seed is None else f", seed {seed}") + (f", {overrides}" if overrides else "")
 
 
-def _train(item: dict[str, Any]) -> None:
+def _train(items: Sequence[Mapping[str, Any]]) -> None:
     from recsae_core import artifacts
 
-    artifacts.ensure(**item, progress=False)
+    artifacts.ensure_all(items, progress=False)
+
+
+def _passes(items: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    """What can be trained at the same time: each recommender alone, SAEs with the rows and batches that they share."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for item in items:
+        values = recipes.resolved(**item)
+        shared = {name: values.get(name) for name in ("parent", "site", "rows", "seed", "train")}
+        found.setdefault(recipes.digest(shared if values["kind"] == "sae" else values), []).append(item)
+    return list(found.values())
 
 
 def train(chosen: Sequence[Job], together: bool) -> None:
     """Make the artifacts that the notebooks name and that are not there yet, recommenders before SAEs.
 
-    Either ``together``, two at a time with one thread each, or one after another with all threads and progress bars.
+    Either ``together``, two passes at a time with one thread each, or one after another with all threads and progress
+    bars. SAEs that differ in themselves and their terms only share a pass.
     """
     items = needed(chosen)
     if not items:
@@ -191,12 +202,13 @@ def train(chosen: Sequence[Job], together: bool) -> None:
 
     for kind in ("recommender", "sae"):
         wanted = [item for item in items if recipes.recipe(**item).kind == kind]
-        missing = {_label(**item): item for item in wanted if artifacts.find(**item) is None}
-        if not together or len(missing) == 1:
-            for item in missing.values():
-                artifacts.ensure(**item)
+        passes = _passes([item for item in wanted if artifacts.find(**item) is None])
+        if not together or len(passes) == 1:
+            for group in passes:
+                artifacts.ensure_all(group)
             continue
-        _, failed = parallel(_train, {label: (item,) for label, item in missing.items()}, f"training, {kind}s")
+        tasks = {", ".join(_label(**item) for item in group): (group,) for group in passes}
+        _, failed = parallel(_train, tasks, f"training, {kind}s")
         if failed:
             raise RuntimeError("\n".join(f"{label}: {error}" for label, error in failed.items()))
 

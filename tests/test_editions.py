@@ -197,3 +197,10 @@ def test_the_staged_book_has_the_editions_notebooks_its_banner_and_marks_on_stal
     assert ["stale" in [cell.id for cell in one.cells] for one in (first, second)] == [False, True]
     nbformat.validate(second)
     assert "stale" not in (copied / "_build/planted/notebooks/02_second.ipynb").read_text()
+
+
+def test_saes_that_share_rows_and_batches_are_trained_in_one_pass(root):
+    items = [{"name": "small/transformer"}, {"name": "small/popular"}]
+    items += [{"name": "small/sae", "sae": {"m": m}} for m in (8, 12)]
+    items += [{"name": "small/sae", "seed": 1}, {"name": "small/sae", "train": {"lr": 0.1}}]
+    assert [len(group) for group in editions._passes(items)] == [1, 1, 2, 1, 1]
