@@ -134,7 +134,7 @@ class Transformer(Recommender):
         def finish(h: Float[Tensor, "r d"]) -> Float[Tensor, "n c"]:
             check_rows(h, len(case), self.config.d)
             x = h.new_zeros(*real.shape, h.shape[1]).masked_scatter(real[..., None], h)
-            for stage in twin._stages[start:]:
+            for stage in [*twin.blocks, twin.norm][start:]:
                 x = stage(x)
             return x[real][last] @ candidates.T
 
@@ -211,13 +211,9 @@ class Transformer(Recommender):
         x = self.item(item)
         return (x * self.config.d**0.5 if self.config.block == "sasrec" else x) + self.position(place)
 
-    @property
-    def _stages(self) -> list[nn.Module]:
-        return [*self.blocks, self.norm]
-
     def _states(self, history: Int[Tensor, "n t"], stages: int | None = None) -> Stream:
         x = self._embed(history)
-        for stage in self._stages[:stages]:
+        for stage in [*self.blocks, self.norm][:stages]:
             x = stage(x)
         return x
 
