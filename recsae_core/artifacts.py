@@ -9,11 +9,11 @@ import platform
 import shutil
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import cache
 from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple
+from typing import Any
 
 import yaml
 from filelock import FileLock
@@ -24,22 +24,8 @@ from recsae_core.data import sources, split
 from recsae_core.data.interactions import Interactions
 from recsae_core.data.split import Parts
 from recsae_core.files import read_json, whole, write_json
-from recsae_core.recipes import RecommenderRecipe, SAERecipe, digest, fingerprint
+from recsae_core.recipes import RecommenderRecipe, digest, fingerprint
 from recsae_core.storage import CONFIG
-
-__all__ = [
-    "at_hand",
-    "commit",
-    "ensure",
-    "ensure_all",
-    "find",
-    "fingerprint",
-    "get",
-    "interactions",
-    "parts",
-    "record",
-    "reference",
-]
 
 
 @cache
@@ -112,54 +98,48 @@ def ensure(name: str, *, seed: int | None = None, device: str = "cpu", progress:
     return ensure_all([{"name": name, "seed": seed} | overrides], device=device, progress=progress)[0]
 
 
-def ensure_all(wanted: Sequence[Mapping[str, Any]], *, device: str = "cpu", progress: bool = True) -> list[Path]:
-    """The folders of several artifacts, in the order of ``wanted``, whose entries are arguments of ``ensure``.
+def ensure_all(wanted: Iterable[Mapping[str, Any]], *, device: str = "cpu", progress: bool = True) -> list[Path]:
+    """The folders of several artifacts; each of ``wanted`` is arguments of ``ensure``.
 
-    Missing SAEs with the same parent, site, rows, seed and training are trained in one pass over the activations. Each
-    is what it would be alone, bit for bit, and is stored under its own fingerprint.
+    SAEs of one of the ``passes`` are trained side by side. Each is what it would be alone, bit for bit, and is stored
+    under its own fingerprint.
     """
-    missing: dict[str, Wanted] = {}
-    folders = [find(**given) for given in wanted]
-    for number, given in enumerate(wanted):
-        if folders[number] is None:
-            chosen, (fingerprint, _, folder) = recipes.recipe(**given), _place(**given)
-            folders[number] = folder
-            missing[fingerprint] = Wanted(given["name"], chosen, recipes.resolved(**given), folder)
-            if os.environ.get("RECSAE_NO_TRAIN") == "1" and getattr(chosen, "fit", {}) not in (None, {"epochs": 0}):
-                rest = {key: value for key, value in given.items() if key not in ("name", "seed")}
-                what = f"{given['name']}, seed {chosen.seed}" + (f", {rest}" if rest else "")
-                remedy = f"python -m recsae_core train {given['name']}"
-                raise RuntimeError(f"{what} is not there and RECSAE_NO_TRAIN is set: {remedy}")
-    groups: dict[str, list[Wanted]] = {}
-    for fingerprint, one in missing.items():
-        groups.setdefault(_company(one) or fingerprint, []).append(one)
-    for group in groups.values():
+    wanted = list(wanted)
+    for group in passes(wanted):
+        fit = getattr(recipes.recipe(**group[0]), "fit", {})  # None: in closed form
+        if os.environ.get("RECSAE_NO_TRAIN") == "1" and fit is not None and fit.get("epochs") != 0:
+            remedy = f"python -m recsae_core train {group[0]['name']}"
+            raise RuntimeError(f"{_label(**group[0])} is not there and RECSAE_NO_TRAIN is set: {remedy}")
         with ExitStack() as locks:
-            for one in sorted(group, key=lambda one: one.folder):  # all take them in one order: no deadlock
-                lock = _beside(one.folder, "locks", ".lock")
+            folders = sorted(_place(**given)[2] for given in group)
+            for folder in folders:  # everybody takes them in this order: no deadlock
+                lock = _beside(folder, "locks", ".lock")
                 lock.parent.mkdir(parents=True, exist_ok=True)
                 locks.enter_context(FileLock(lock))
             # another process may have made some while this one waited
-            if left := [one for one in group if not (one.folder / CONFIG).is_file()]:
+            if left := [given for given in group if not (_place(**given)[2] / CONFIG).is_file()]:
                 _make(left, device, progress)
-    return folders
+    return [find(**given) for given in wanted]
 
 
-class Wanted(NamedTuple):
-    """An artifact that is not there yet."""
+def passes(wanted: Iterable[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:
+    """What is not there yet, each once: alone, or with the SAEs that have parent, site, rows, seed, training the same.
 
-    name: str
-    recipe: RecommenderRecipe | SAERecipe
-    resolved: dict[str, Any]
-    folder: Path
+    One pass over the activations is enough for all of a list.
+    """
+    groups: dict[str, dict[str, Mapping[str, Any]]] = {}
+    for given in wanted:
+        if find(**given) is None:
+            values = recipes.resolved(**given)
+            common = (
+                [values[key] for key in ("parent", "site", "rows", "seed", "train")] if "site" in values else values
+            )
+            groups.setdefault(digest(common), {})[digest(values)] = given
+    return [list(group.values()) for group in groups.values()]
 
 
-def _company(one: Wanted) -> str | None:
-    """What SAEs that are trained together have in common; None for a recommender."""
-    if isinstance(one.recipe, RecommenderRecipe):
-        return None
-    common = ("parent", "site", "rows", "seed", "train")
-    return digest({"dataset": one.name.partition("/")[0]} | {key: one.resolved[key] for key in common})
+def _label(name: str, seed: int | None = None, **overrides: Any) -> str:
+    return f"{name}, seed {recipes.recipe(name, seed).seed}" + (f", {overrides}" if overrides else "")
 
 
 def _beside(folder: Path, kind: str, suffix: str) -> Path:
@@ -167,28 +147,30 @@ def _beside(folder: Path, kind: str, suffix: str) -> Path:
     return paths.cache() / kind / folder.relative_to(base).with_name(folder.name + suffix)
 
 
-def _make(group: Sequence[Wanted], device: str, progress: bool) -> None:
+def _make(group: Sequence[Mapping[str, Any]], device: str, progress: bool) -> None:
     from recsae_core import training
 
-    first, dataset = group[0], group[0].name.partition("/")[0]
-    same = "" if len(group) == 1 else "-and-" + digest([digest(one.resolved) for one in group])[:12]
-    state = _beside(first.folder, "training", same + ".safetensors")
-    start = time.monotonic()
-    if isinstance(first.recipe, RecommenderRecipe):
-        made = [training.recommender(first.recipe, parts(dataset), state, device, progress)]
+    chosen, folders = [recipes.recipe(**given) for given in group], [_place(**given)[2] for given in group]
+    first, dataset, start = chosen[0], group[0]["name"].partition("/")[0], time.monotonic()
+    others = "" if len(group) == 1 else "-" + digest([folder.name for folder in folders])[:12]
+    state = _beside(folders[0], "training", others + ".safetensors")
+    if isinstance(first, RecommenderRecipe):
+        made = [training.recommender(first, parts(dataset), state, device, progress)]
     else:
-        parent = get(first.recipe.parent, seed=first.recipe.seed_of_parent, device=device, progress=progress)
-        made = training.saes([one.recipe for one in group], parent, parts(dataset), state, device, progress)
-    for one, (module, report) in zip(group, made, strict=True):
+        parent = get(first.parent, seed=first.seed_of_parent, device=device, progress=progress)
+        made = training.saes(chosen, parent, parts(dataset), state, device, progress)
+    provenance = _provenance(device, time.monotonic() - start) | {"together": len(group)}  # the seconds are of all
+    for given, folder, (module, report) in zip(group, folders, made, strict=True):
+        resolved = recipes.resolved(**given)
         record = {
-            "recipe": one.resolved,
-            "fingerprint": digest(one.resolved),
+            "recipe": resolved,
+            "fingerprint": digest(resolved),
             "items": _vocabulary(dataset),
             "data": _data(dataset),
             "report": report,
-            "provenance": _provenance(device, time.monotonic() - start) | {"together": len(group)},
+            "provenance": provenance,
         }
-        with whole(one.folder) as fresh:
+        with whole(folder) as fresh:
             training.save(module, fresh)
             write_json(fresh / CONFIG, read_json(fresh / CONFIG) | record)
     state.unlink(missing_ok=True)

@@ -53,7 +53,7 @@ class SAEConfig:
                 raise ValueError(f"{name}={getattr(self, name)}: expected none with sparsifier={self.sparsifier!r}")
 
 
-THRESHOLD_ROWS = 100_000  # over which the threshold of "batchtopk" is a running mean
+THRESHOLD_ROWS = 20_000  # over which the threshold of "batchtopk" is a running mean
 
 
 class SAE(nn.Module):
