@@ -43,6 +43,7 @@ def test_no_train_names_the_recipe_and_the_remedy_but_lets_closed_forms_be_made(
         artifacts.get("small/transformer")
     assert not (root / "cache").exists()
     assert artifacts.get("small/popular").count.sum() > 0
+    assert artifacts.record("small/transformer", fit={"epochs": 0})["report"]["history"] == []
 
 
 def test_a_seed_and_an_override_are_artifacts_of_their_own(root):
