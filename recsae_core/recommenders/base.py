@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeVar
+from weakref import WeakKeyDictionary
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -108,11 +109,22 @@ class Recommender(nn.Module, ABC):
         raise ValueError(f"{type(self).__name__} is not trained by gradient descent")
 
 
+_TWINS: WeakKeyDictionary[nn.Module, tuple[list[tuple], nn.Module]] = WeakKeyDictionary()
+
+
 def frozen(model: M) -> M:
-    """The same model on the same storage, in evaluation mode, whose parameters take no gradient."""
+    """The same model on the same storage, in evaluation mode, whose parameters take no gradient.
+
+    Made once a model, and anew where a parameter or a buffer has moved since.
+    """
+    place = [(t.data_ptr(), t.device, t.dtype, t.shape) for t in (*model.parameters(), *model.buffers())]
+    if (held := _TWINS.get(model)) and held[0] == place:
+        return held[1]
     memo: dict[int, Tensor] = {id(b): b for b in model.buffers()}
     memo |= {id(p): nn.Parameter(p.detach(), requires_grad=False) for p in model.parameters()}
-    return copy.deepcopy(model, memo).eval()
+    twin = copy.deepcopy(model, memo).eval()
+    _TWINS[model] = place, twin
+    return twin
 
 
 def check_rows(h: Float[Tensor, "_ _"], n: int, d: int) -> None:

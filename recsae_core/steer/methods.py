@@ -1,8 +1,8 @@
 """Ways to ask a recommender for more of something: each turns a batch of lists and a dose into scores."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from typing import NamedTuple, Protocol, runtime_checkable
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from recsae_core.recommenders.base import Cases, Recommender, Split
 from recsae_core.sae.base import Dictionary
-from recsae_core.steer.edit import Coded, Dose, Rule, coded, edit
+from recsae_core.steer.edit import Dose, Rule, coded, edit
 
 
 class Lists(NamedTuple):
@@ -23,6 +23,13 @@ class Lists(NamedTuple):
     split: Split  # one row a list (``Recommender.tail``)
     scores: Float[Tensor, "n i"]  # of the split as it is
     seen: Bool[Tensor, "n i"]
+    kept: dict[Hashable, Any]  # what methods work out of these lists once for all doses
+
+    def once(self, key: Hashable, make: Callable[[], Any]) -> Any:
+        """What was kept under ``key``, made where nothing was."""
+        if key not in self.kept:
+            self.kept[key] = make()
+        return self.kept[key]
 
 
 @runtime_checkable
@@ -37,13 +44,13 @@ class Method(Protocol):
 class Moves:
     """A method that changes the vectors at the site and lets the recommender go on from there."""
 
-    def rows(self, split: Split, dose: Dose) -> Float[Tensor, "n d"]:
+    def rows(self, lists: Lists, dose: Dose) -> Float[Tensor, "n d"]:
         """The vectors after the change."""
         raise NotImplementedError
 
     def __call__(self, lists: Lists, dose: Dose) -> Float[Tensor, "n i"]:
         """``finish`` of the changed vectors."""
-        return lists.split.finish(self.rows(lists.split, dose))
+        return lists.split.finish(self.rows(lists, dose))
 
 
 @dataclass(frozen=True)
@@ -55,15 +62,12 @@ class Latents(Moves):
     rule: str | Rule = "add"
     unit: Float[Tensor, "m"] | None = None
     keep_error: bool = True
-    _last: dict[int, tuple[Split, Coded]] = field(default_factory=dict, repr=False, compare=False)
 
-    def rows(self, split: Split, dose: Dose) -> Float[Tensor, "n d"]:
-        """``edit`` of the split; the code of the last split is kept for the next dose."""
-        held = self._last.get(0)
-        if held is None or held[0] is not split:
-            held = self._last[0] = split, coded(split, self.dictionary)
-        options = {"unit": self.unit, "keep_error": self.keep_error, "code": held[1]}
-        return edit(split, self.dictionary, self.latents, self.rule, dose, **options)
+    def rows(self, lists: Lists, dose: Dose) -> Float[Tensor, "n d"]:
+        """``edit`` of the split; the code is made once."""
+        code = lists.once(self.dictionary, lambda: coded(lists.split, self.dictionary))
+        options = {"unit": self.unit, "keep_error": self.keep_error, "code": code}
+        return edit(lists.split, self.dictionary, self.latents, self.rule, dose, **options)
 
 
 @dataclass(frozen=True)
@@ -72,11 +76,12 @@ class Direction(Moves):
 
     vector: Float[Tensor, "d"]
 
-    def rows(self, split: Split, dose: Dose) -> Float[Tensor, "n d"]:
+    def rows(self, lists: Lists, dose: Dose) -> Float[Tensor, "n d"]:
         """``h + dose * vector``; ``ValueError`` where the vector has another width."""
-        if self.vector.shape != split.h.shape[1:]:
-            raise ValueError(f"vector has shape {tuple(self.vector.shape)}: expected {tuple(split.h.shape[1:])}")
-        return split.h + torch.as_tensor(dose, dtype=split.h.dtype).reshape(-1, 1) * self.vector
+        h = lists.split.h
+        if self.vector.shape != h.shape[1:]:
+            raise ValueError(f"vector has shape {tuple(self.vector.shape)}: expected {tuple(h.shape[1:])}")
+        return h + torch.as_tensor(dose, dtype=h.dtype).reshape(-1, 1) * self.vector
 
 
 @dataclass(frozen=True)
@@ -84,15 +89,16 @@ class Everywhere:
     """Another method at every position of a case and not at the last one alone; a list feels the positions up to it."""
 
     inner: Moves
-    _last: dict[int, tuple[Lists, Split]] = field(default_factory=dict, repr=False, compare=False)
 
     def __call__(self, lists: Lists, dose: float | int) -> Float[Tensor, "n i"]:
         """``finish`` of the rows of whole cases, all changed by the same dose."""
-        held = self._last.get(0)
-        if held is None or held[0] is not lists:
-            whole = lists.model.before(lists.site, lists.cases, lists=lists.positions)
-            held = self._last[0] = lists, replace(whole, last=torch.ones_like(whole.last))
-        return held[1].finish(self.inner.rows(held[1], dose))
+
+        def whole() -> Lists:
+            split = lists.model.before(lists.site, lists.cases, lists=lists.positions)
+            return lists._replace(split=replace(split, last=torch.ones_like(split.last)), kept={})
+
+        every = lists.once("whole cases", whole)
+        return every.split.finish(self.inner.rows(every, dose))
 
 
 @dataclass(frozen=True)
@@ -115,19 +121,16 @@ class History:
     """
 
     items: Bool[Tensor, "i"]
-    _last: dict[int, tuple[Lists, Tensor]] = field(default_factory=dict, repr=False, compare=False)
 
     def __call__(self, lists: Lists, dose: Dose) -> Float[Tensor, "n i"]:
         """The scores after the item was appended."""
-        held = self._last.get(0)
-        if held is None or held[0] is not lists:
-            held = self._last[0] = lists, self._appended(lists)
+        longer = lists.once(("history", self.items.numpy().tobytes()), lambda: self._appended(lists))
         n = len(lists.scores)
         share = torch.as_tensor(dose, dtype=torch.float64).expand(n)
         if not ((share >= 0) & (share <= 1)).all():
             raise ValueError(f"dose={dose}: expected 0 to 1, the share of lists that get an item")
         golden = (torch.arange(n, dtype=torch.float64) * 0.6180339887498949) % 1  # evenly spread over the lists
-        return torch.where((golden < share)[:, None], held[1], lists.scores)
+        return torch.where((golden < share)[:, None], longer, lists.scores)
 
     def _appended(self, lists: Lists) -> Float[Tensor, "n i"]:
         allowed = self.items & ~lists.seen

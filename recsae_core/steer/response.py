@@ -72,7 +72,7 @@ def batches(model: Recommender, site: str, tails: Tails, batch: int = 32) -> Ite
         cases = tails.cases[number * batch : (number + 1) * batch]
         with torch.no_grad():
             split = model.tail(site, cases, positions)
-            yield slice(a, b), Lists(model, site, cases, positions, split, split.finish(split.h), tails.seen[a:b])
+            yield slice(a, b), Lists(model, site, cases, positions, split, split.finish(split.h), tails.seen[a:b], {})
 
 
 def respond(
@@ -105,7 +105,7 @@ def respond(
                 for d, dose in enumerate(doses[name]):
                     dose = dose[rows] if isinstance(dose, Tensor) and dose.ndim else dose
                     if isinstance(method, Moves):
-                        h = method.rows(lists.split, dose)
+                        h = method.rows(lists, dose)
                         moved[name][d] += float((h - lists.split.h).norm(dim=1).sum())
                         scores = lists.split.finish(h)
                     else:
@@ -142,18 +142,23 @@ def by_user(values: Float[np.ndarray, "p n"], case: Int[np.ndarray, "n"]) -> Flo
 
 
 def at_share(
-    share: Float[np.ndarray, "p u"], value: Float[np.ndarray, "p u"], wanted: float, weight: Float[np.ndarray, "b u"]
+    share: Float[np.ndarray, "p u"],
+    value: Float[np.ndarray, "p u"],
+    factor: float,
+    weight: Float[np.ndarray, "b u"],
 ) -> Float[np.ndarray, "b"]:
-    """The mean of ``value`` where the mean of ``share`` first reaches ``wanted``; NaN where it never does.
+    """The mean of ``value`` where the mean of ``share`` first reaches ``factor`` times what it was (1 at most).
 
-    Doses go away from "no change" along the first axis and are joined by straight lines. Each row of ``weight``
-    (how often each user counts) is one answer, so that a bootstrap over users is one call.
+    The first row is the state without a change, the others are doses away from it, joined by straight lines; NaN
+    where none reaches it. Each row of ``weight`` (how often each user counts) is one answer, so that a bootstrap over
+    users is one call.
     """
     weight = weight / weight.sum(1, keepdims=True)
     s, v = weight @ share.T, weight @ value.T
+    wanted = np.minimum(factor * s[:, :1], 1.0)
     reached = s >= wanted
     p = reached.argmax(1)
     row, before = np.arange(len(weight)), np.maximum(p - 1, 0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        part = np.where(p > 0, (wanted - s[row, before]) / (s[row, p] - s[row, before]), 0.0)
+        part = np.where(p > 0, (wanted[:, 0] - s[row, before]) / (s[row, p] - s[row, before]), 0.0)
     return np.where(reached.any(1), v[row, before] + part * (v[row, p] - v[row, before]), np.nan)

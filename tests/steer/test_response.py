@@ -169,10 +169,11 @@ def test_at_share_reads_between_the_doses():
     share = np.array([[0.1, 0.1], [0.2, 0.4], [0.5, 0.9]])
     ndcg = np.array([[1.0, 1.0], [0.8, 0.8], [0.2, 0.0]])
     weight = np.array([[1.0, 1.0], [2.0, 0.0], [0.0, 2.0]])
-    both = response.at_share(share, ndcg, 0.2, weight)
-    np.testing.assert_allclose(both, [0.9, 0.8, 1 - 0.2 / 3], rtol=1e-12)
-    np.testing.assert_array_equal(np.isnan(response.at_share(share, ndcg, 0.8, weight)), [True, True, False])
-    np.testing.assert_allclose(response.at_share(share, ndcg, 0.05, weight), 1.0)
+    np.testing.assert_allclose(response.at_share(share, ndcg, 2.0, weight), [0.9, 0.8, 1 - 0.2 / 3], rtol=1e-12)
+    np.testing.assert_array_equal(np.isnan(response.at_share(share, ndcg, 8.0, weight)), [True, True, False])
+    np.testing.assert_allclose(response.at_share(share, ndcg, 1.0, weight), 1.0)
+    whole = np.array([[0.5, 0.5], [1.0, 1.0]])
+    np.testing.assert_allclose(response.at_share(whole, ndcg[:2], 3.0, weight), 0.8)  # more than all cannot be asked
 
 
 def test_difference_of_means_is_numpys():
@@ -222,7 +223,10 @@ def test_each_list_gets_the_share_asked_for_where_there_is_a_dose(world):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda w: methods.Direction(torch.ones(5)).rows(w[1].tail("block0", w[2].cases, 4), 1.0), r"shape \(5,\)"),
+        (
+            lambda w: methods.Direction(torch.ones(5))(next(response.batches(w[1], "block0", w[2]))[1], 1.0),
+            r"shape \(5,\)",
+        ),
         (lambda w: methods.difference_of_means(w[3], torch.zeros(len(w[3]), dtype=torch.bool)), r"0 of \d+ rows have"),
         (
             lambda w: calibrate.solve(lambda d: d, 2.0, 1.0, 1.0) and calibrate._check(2.0),
