@@ -39,8 +39,8 @@ def build(name: str, *, generator: torch.Generator | None = None, **config: Any)
 
 def save(model: Recommender, folder: Path) -> None:
     """Write the weights and the configuration to ``folder``, replacing what is there."""
-    kinds = {kinds: name for name, kinds in MODELS.items()}
-    name = kinds.get((type(model), type(getattr(model, "config", None))))
+    kind = (type(model), type(getattr(model, "config", None)))
+    name = next((name for name, known in MODELS.items() if known == kind), None)
     if name is None:
         raise ValueError(f"{type(model).__name__}: expected one of {', '.join(MODELS)}")
     storage.save(folder, model.state_dict(), {"recommender": name, "config": asdict(model.config)})

@@ -55,10 +55,9 @@ def linear_cross_entropy(
 def binary_cross_entropy(
     x: Float[Tensor, "n d"], weight: Float[Tensor, "c d"], target: Int[Tensor, "n"], g: torch.Generator
 ) -> Float[Tensor, ""]:
-    """Mean over rows of -log s(x w_target) - log(1 - s(x w_other)), s the logistic function; ``g`` draws the others.
+    """Mean over rows of -log s(x w_target) - log(1 - s(x w_other)), s the logistic function (SASRec, 1808.09781, 3.6).
 
-    Each other is uniform over the classes but the target (SASRec, 1808.09781 section 3.6). Raises ``ValueError``
-    where there is no row or a single class.
+    ``g`` draws each other evenly from the classes but the target. ``ValueError`` without a row or a second class.
     """
     if not len(x) or len(weight) < 2:
         raise ValueError("no next item to predict, or no other: expected a history of two items, and two items in all")

@@ -113,10 +113,8 @@ class Transformer(Recommender):
             real = group[:, 1:] >= 0
             states.append(self._states(group[:, :-1])[real])
             targets.append(group[:, 1:][real])
-        x, target = torch.cat(states), torch.cat(targets)
-        if self.config.loss == "bce":
-            return binary_cross_entropy(x, self.item.weight, target, g)
-        return linear_cross_entropy(x, self.item.weight, target)
+        rows = torch.cat(states), self.item.weight, torch.cat(targets)
+        return linear_cross_entropy(*rows) if self.config.loss == "ce" else binary_cross_entropy(*rows, g)
 
     def before(self, site: str, cases: Cases, items: Int[Tensor, "c"] | None = None, *, lists: int = 1) -> Split:
         """The model stopped at ``site``, one row a real position, case after case; dropout is off.
@@ -160,10 +158,8 @@ class Transformer(Recommender):
         return Split(x[case, position], case, history[case, position], torch.ones_like(case, dtype=torch.bool), finish)
 
     @torch.no_grad()
-    def appended(
-        self, cases: Cases, positions: int, item: Int[Tensor, "r"], items: Int[Tensor, "c"] | None = None
-    ) -> Float[Tensor, "r c"]:
-        """Scores of ``items`` after one more ``item`` at the end of the history that ends at each row of ``tail``.
+    def appended(self, cases: Cases, positions: int, item: Int[Tensor, "r"]) -> Float[Tensor, "r i"]:
+        """Scores of all items after one more ``item`` at the end of the history that ends at each row of ``tail``.
 
         Raises ``ValueError`` where a history fills all positions, so that there is none for the item.
         """
@@ -176,7 +172,7 @@ class Transformer(Recommender):
             raise ValueError(f"item has {len(item)} rows: expected {int(here.sum())}, as many as tail")
         new = twin._enter(check_items(item, self.n_items).to(history.device), place[here] + 1)
         past = twin._past(twin._states(history, 0), 0)
-        return twin._rows(new, here, past, place + 1) @ twin._candidates(items).T
+        return twin._rows(new, here, past, place + 1) @ twin.item.weight.T
 
     def _start(self, site: str, name: str, count: int) -> int:
         if site not in self.sites:
