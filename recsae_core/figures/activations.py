@@ -86,17 +86,22 @@ def ecdf(values: object, has: object, names: Sequence[str]) -> Figure:
     z, yes, titles = _panels(values, has, names)
     figure, grid = _layout(len(titles), 2.1)
     for p, ax in enumerate(grid.flat[: len(titles)]):
-        top = max(np.quantile(z[:, p], 0.999), 1e-9)
-        for name, part, color, line in _groups(z[:, p], yes[:, p]):
-            x = np.linspace(0, top, 400)
-            share = np.searchsorted(np.sort(part), x, side="right") / len(part)
-            ax.step(x, share, where="post", color=color, linestyle=line, linewidth=1.6, label=name)
+        cumulative(ax, z[:, p], yes[:, p])
         _titles(ax, grid, titles[p])
-        ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-        style.grid(ax, "both")
-        ax.set(xlim=(0, top), ylim=(0, 1.02), xlabel="Activation", ylabel="Positions at or below")
     _finish(figure, grid)
     return figure
+
+
+def cumulative(ax: Axes, z: np.ndarray, yes: np.ndarray) -> None:
+    """Draw both distributions of one latent into a panel."""
+    top = max(np.quantile(z, 0.999), 1e-9)
+    for name, part, color, line in _groups(z, yes):
+        x = np.linspace(0, top, 400)
+        share = np.searchsorted(np.sort(part), x, side="right") / len(part)
+        ax.step(x, share, where="post", color=color, linestyle=line, linewidth=1.6, label=name)
+    ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    style.grid(ax, "both")
+    ax.set(xlim=(0, top), ylim=(0, 1.02), xlabel="Activation", ylabel="Positions at or below")
 
 
 @style.styled

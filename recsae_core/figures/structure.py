@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from recsae_core.figures import style
-from recsae_core.figures.activations import ABSENT, PRESENT
+from recsae_core.figures.activations import cumulative
 from recsae_core.figures.style import Figure, Real
 
 LONGEST = 27  # characters of a title that fit beside a panel
@@ -50,15 +50,8 @@ def feature_card(
     figure.suptitle(str(name).replace("$", r"\$"), fontweight="bold", fontsize=11)
     shown = style.names(titles, len(mean), "titles")
     _lying(grid[0, 0], mean, shown, np.asarray(has, dtype=bool), "Mean activation (blue: has the genre)")
-    ax, top = grid[0, 1], max(np.quantile(z, 0.999), 1e-9)
-    for label, part, color, line in (("genre present", z[yes], PRESENT, "-"), ("absent", z[~yes], ABSENT, "--")):
-        if len(part):
-            x = np.linspace(0, top, 400)
-            share = np.searchsorted(np.sort(part), x, side="right") / len(part)
-            ax.step(x, share, where="post", color=color, linestyle=line, linewidth=1.6, label=label)
-    ax.set(xlim=(0, top), ylim=(0, 1.02), xlabel="Activation", ylabel="Share at or below")
-    ax.legend(loc="lower right")
-    style.grid(ax, "both")
+    cumulative(grid[0, 1], z, yes)
+    grid[0, 1].legend(loc="lower right")
     this = np.arange(len(genres)) == own
     _lying(grid[1, 0], profile, genres, this, "Correlation with the genre (r)")
     _lying(grid[1, 1], moved, genres, this, "Effect on scores of the genre")

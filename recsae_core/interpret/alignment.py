@@ -6,6 +6,7 @@ over latents for each attribute. A label is a function of the item, so sums per 
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -36,15 +37,31 @@ class Alignment:
     sum_z: Float[np.ndarray, "m i"] = field(repr=False)
     sum_zz: Float[np.ndarray, "m i"] = field(repr=False)
 
-    def on_items(
-        self, items: Bool[np.ndarray, "i"] | Float[np.ndarray, "i"], latents: Int[np.ndarray, "j"] | None = None
-    ) -> Float[np.ndarray, "l a"]:
-        """Pearson r on the rows of some items only: a mask, or how often each item counts; all latents where None."""
-        sum_z, sum_zz = (self.sum_z, self.sum_zz) if latents is None else (self.sum_z[latents], self.sum_zz[latents])
+    def on_items(self, items: Bool[np.ndarray, "i"] | Float[np.ndarray, "i"]) -> Float[np.ndarray, "m a"]:
+        """Pearson r on the rows of some items only: a mask, or how often each item counts."""
         weight = items.astype(np.float64)
         rows, label = weight * self.count, self.attributes * weight[:, None]
         with_a = rows @ self.attributes
-        return pearson(rows.sum(), sum_z @ weight, sum_zz @ weight, with_a, with_a, sum_z @ label)
+        return pearson(rows.sum(), self.sum_z @ weight, self.sum_zz @ weight, with_a, with_a, self.sum_z @ label)
+
+
+class Halved(NamedTuple):
+    """Pearson r of every latent with every label, on all rows and on both halves of each split of the rows."""
+
+    r: Float[np.ndarray, "m a"]
+    chosen: Float[np.ndarray, "s m a"]  # on the marked rows
+    scored: Float[np.ndarray, "s m a"]  # on the others
+
+    @property
+    def latents(self) -> Int[np.ndarray, "s a"]:
+        """The latent with the highest r on the marked rows of each split."""
+        return np.nan_to_num(self.chosen, nan=-np.inf).argmax(1)
+
+    @property
+    def held_out(self) -> Float[np.ndarray, "s a"]:
+        """The r of that latent on the other rows; NaN where the label does not vary on one of the halves."""
+        found = np.take_along_axis(self.scored, self.latents[:, None], 1)[:, 0]
+        return np.where(np.isnan(self.chosen).all(1), np.nan, found)
 
 
 def align(
@@ -108,14 +125,8 @@ def held_out_max(alignment: Alignment, halves: Bool[np.ndarray, "s i"]) -> Float
 
     NaN where an attribute does not vary on one of the halves.
     """
-    out = np.empty((len(halves), alignment.attributes.shape[1]))
-    for s, half in enumerate(halves):
-        chosen = alignment.on_items(half)
-        best = np.where(np.isnan(chosen), -np.inf, chosen).argmax(0)
-        latents, where = np.unique(best, return_inverse=True)
-        scored = alignment.on_items(~half, latents)[where, np.arange(len(best))]
-        out[s] = np.where(np.isnan(chosen).all(0), np.nan, scored)
-    return out
+    chosen, scored = (np.array([alignment.on_items(half) for half in marked]) for marked in (halves, ~halves))
+    return Halved(alignment.r, chosen, scored).held_out
 
 
 def concept_f1(

@@ -1,8 +1,6 @@
-"""What a latent does to the scores: directly through the item vectors, and truly through the rest of the model.
+"""What a latent does to the scores. A latent that fires on a concept need not promote it (Arad et al. 2505.20063).
 
-Arad et al. 2505.20063: a latent that fires on a concept need not promote it, so features to steer with are better
-chosen by their output. An effect here is a contrast: the mean change of the scores of the items that have an
-attribute, less the mean change of those that have not. A change that lifts all items alike is no effect.
+An effect is a contrast: the mean change of the scores of the items with an attribute, less that of all others.
 """
 
 from collections.abc import Sequence
@@ -59,9 +57,8 @@ def true_effect(
 ) -> Float[np.ndarray, "j a"]:
     """The effect of adding ``dose`` (one a latent, in its own units) at the rows that decide a list, mean over lists.
 
-    A finite difference through ``split.finish``, the reconstruction error kept; one pass a latent, so that a few
-    dozen cases, or a ``tail`` of many, are enough to be quick. ``split`` must score all items. ``ValueError`` names
-    a latent that does not exist or a number of doses that does not fit. NaN as in ``direct_effect``.
+    A finite difference through ``split.finish``, the error kept, one pass a latent: a few dozen cases, or a ``tail``
+    of many, are quick. ``split`` must score all items. ``ValueError`` for a latent or doses that do not fit.
     """
     if len(dose) != len(latents) or not np.isfinite(dose).all():
         raise ValueError(f"dose has {len(dose)} values: expected {len(latents)} finite ones, one a latent")

@@ -47,9 +47,8 @@ def held_out_probe(
 ) -> Scores:
     """Scores of probes on rows that they have not seen: one direction a label, for each split.
 
-    The probe is fitted to the rows of ``x`` marked in ``fit`` and scored on the rows of ``h`` not marked in ``halves``
-    (``senses.score``). ``least_squares`` scores the fitted value less 1/2; ``logistic`` the probability less 1/2 of a
-    positive label, fitted to ``most`` rows at most. Splits that are fitted to the same rows share their probe.
+    Fitted to the rows of ``x`` marked in ``fit``, scored on the rows of ``h`` not marked in ``halves``. What is scored
+    is the fitted value less 1/2; with ``logistic`` the probability of a label above 0, fitted to ``most`` rows at most.
     """
     out = []
     for s, (marked, half) in enumerate(zip(fit, halves, strict=True)):
@@ -63,7 +62,7 @@ def held_out_probe(
         rest = ~half
         z = torch.addmm(bias, h[rest], slope).double()
         z = (z.sigmoid() if kind == "logistic" else z).sub(0.5).numpy()
-        out.append(np.transpose([score(*row) for row in zip(z.T, label[rest].T, present[rest].T, strict=True)]))
+        out.append(score(z, label[rest], present[rest]))
     return Scores(*np.stack(out, 1))
 
 

@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float, Int
 from scipy.sparse import csc_array
 from torch import Tensor
 
-from recsae_core.interpret.alignment import midranks, pearson
+from recsae_core.interpret.alignment import Halved, midranks, pearson
 
 
 def next_items(case: Int[Tensor, "n"], item: Int[Tensor, "n"], target: Int[Tensor, "c"]) -> Int[Tensor, "n"]:
@@ -47,31 +47,11 @@ def marked_share(share: Float[np.ndarray, "n a"]) -> Bool[np.ndarray, "n a"]:
     return share > share.mean(0) + share.std(0)
 
 
-class Halved(NamedTuple):
-    """Pearson r of every latent with every label; as in ``Alignment`` 0 for a constant latent, NaN for a label."""
-
-    r: Float[np.ndarray, "m a"]  # on all rows
-    chosen: Float[np.ndarray, "s m a"]  # on the marked rows of each split
-    scored: Float[np.ndarray, "s m a"]  # on the others
-
-    @property
-    def latents(self) -> Int[np.ndarray, "s a"]:
-        """The latent with the highest r on the marked rows of each split."""
-        return np.nan_to_num(self.chosen, nan=-np.inf).argmax(1)
-
-    @property
-    def held_out(self) -> Float[np.ndarray, "s a"]:
-        """The r of that latent on the other rows; NaN where the label does not vary on one of the halves."""
-        found = np.take_along_axis(self.scored, self.latents[:, None], 1)[:, 0]
-        return np.where(np.isnan(self.chosen).all(1), np.nan, found)
-
-
 def align_labels(codes: csc_array, label: Float[np.ndarray, "_ a"], halves: Bool[np.ndarray, "s _"]) -> Halved:
     """Every latent against every label of the row, on all rows and on both halves of each split of the rows.
 
     ``codes`` are ``alignment.nonzero``'s; labels may be any numbers. For held-out items mark rows by item
-    (``item_halves(...)[:, item]``), for held-out users by user. Where labels belong to items and AUC or precision of
-    all latents is wanted, ``alignment.align`` has them.
+    (``item_halves(...)[:, item]``), for held-out users by user. ``alignment.align`` has more for labels of items.
     """
     n, m = codes.shape
     if len(label) != n or halves.shape[1] != n:
@@ -120,30 +100,24 @@ def held_out_scores(
     r is with ``label``; AUC, precision and recall are with ``present``, the label as yes or no.
     """
     kept, place = np.unique(latents, return_inverse=True)
-    z, place = codes[:, kept].toarray().T, place.reshape(latents.shape)
-    rows = [np.flatnonzero(~half) for half in halves]
-    found = [
-        [score(z[j, at], label[at, a], present[at, a]) for a, j in enumerate(js)]
-        for at, js in zip(rows, place, strict=True)
-    ]
-    return Scores(*np.moveaxis(np.array(found), 2, 0))
+    z, place = codes[:, kept].toarray(), place.reshape(latents.shape)
+    found = [score(z[~half][:, at], label[~half], present[~half]) for half, at in zip(halves, place, strict=True)]
+    return Scores(*np.stack(found, 1))
 
 
 def score(
-    z: Float[np.ndarray, "n"], label: Float[np.ndarray, "n"], present: Bool[np.ndarray, "n"]
-) -> tuple[float, float, float, float]:
-    """r with the label; AUC, precision and recall of ``z > 0`` with its yes or no; NaN where it does not vary."""
-    z, fires, yes = z.astype(np.float64), z > 0, int(present.sum())
-    r = pearson(
-        len(z),
-        z.sum(keepdims=True),
-        (z @ z)[None],
-        label.sum(keepdims=True),
-        (label @ label)[None],
-        np.array([[z @ label]]),
+    z: Float[np.ndarray, "n a"], label: Float[np.ndarray, "n a"], present: Bool[np.ndarray, "n a"]
+) -> Float[np.ndarray, "4 a"]:
+    """The rows of ``Scores`` for each column of ``z`` with its own label; NaN where that does not vary."""
+    z, fires, yes, n = z.astype(np.float64), z > 0, present.sum(0), len(z)
+    cells = zip(z.T[:, :, None], label.T[:, :, None], strict=True)
+    r = [pearson(n, v.sum(0), (v**2).sum(0), y.sum(0), (y**2).sum(0), v.T @ y)[0, 0] for v, y in cells]
+    ranks, hits = (
+        np.array([midranks(v)[p].sum() for v, p in zip(z.T, present.T, strict=True)]),
+        (fires & present).sum(0),
     )
-    if not 0 < yes < len(z):
-        return float(r[0, 0]), np.nan, np.nan, np.nan
-    auc = (midranks(z)[present].sum() - yes * (yes + 1) / 2) / (yes * (len(z) - yes))
-    hits = int((fires & present).sum())
-    return float(r[0, 0]), auc, hits / max(int(fires.sum()), 1), hits / yes
+    with np.errstate(divide="ignore", invalid="ignore"):
+        auc = (ranks - yes * (yes + 1) / 2) / (yes * (n - yes))
+        found = np.array([r, auc, hits / np.maximum(fires.sum(0), 1), hits / yes])
+    found[1:, (yes == 0) | (yes == n)] = np.nan
+    return found
