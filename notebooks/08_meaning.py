@@ -365,7 +365,8 @@ figures.compare_bars(
 # %% [markdown]
 # Compare the three marks of the first rows with those of the *probes*: what a probe cannot read off the vector, no
 # dictionary can. If the marks of the next item lie close together for all dictionaries, the SAE has no more to say
-# about what comes next than a random one, however well it names what has just been taken.
+# about what comes next than a random one, however well it names what has just been taken. **A sense in which a null
+# does as well is a sense in which the dictionary has found nothing.**
 
 # %% tags=["skip-verify"] mystnb={"figure": {"caption": "Correlation of the best setting's top latent of each genre (chosen on all rows, in the sense of the current item) with every genre.", "name": "fig-meaning-heatmap"}, "image": {"alt": "Square heatmap with a coloured diagonal."}}
 order = [a for a in np.argsort(-base_rate) if 0 < base_rate[a] < 1]

@@ -157,6 +157,9 @@ pd.DataFrame(
 figures.agreement({kind: found.ravel() for kind, found in cosines.items()})
 
 # %% [markdown]
+# **Look whether data rows do as well.** If random rows of the data pair better than the latents of two trainings, then
+# a high cosine says only that both dictionaries lie where the data lie, and stability is no evidence of meaning.
+#
 # **Are the headline latents among the stable ones?** For each genre, the latent with the highest correlation: how
 # close is its partner, and is the partner the one that the *other* training would have chosen for the genre?
 
@@ -266,7 +269,8 @@ figures.probe_curves(
 # only the narrow latent fires, and the wide one, which should, stays silent (Chanin et al., arXiv 2409.14507). Then
 # the wide latent means "wide, but not narrow". For every nested pair: on how many of the child's rows is the parent's
 # latent silent while the child's fires? Beside it how often the parent's latent is silent on its *other* rows. The
-# nulls are a random dictionary, and the same dictionary with genres shuffled among the items.
+# nulls are a random dictionary, and the same dictionary with genres shuffled among the items. **Where a null is as
+# high, the number is silence, not absorption**: a latent that hardly ever fires leaves its rows to anybody.
 
 # %%
 inside = structure.nested(attributes)
