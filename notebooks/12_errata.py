@@ -31,7 +31,7 @@ sae: str = "sae-256"
 seed: int = 0
 dose: float = 1.0  # of an edit, in each latent's own 99th percentile
 sizes: list = [32, 128, 512]  # of the random dictionaries, in latents
-random_draws: int = 3
+random_draws: int = 2
 splits: int = 20  # random halves of the items
 chosen_on: int = 40_000  # rows of the sae users that choose the latents
 squared: dict = {"mse": 1.0, "l2": 0.0}  # terms in place of the length
@@ -246,7 +246,7 @@ def feed_forward_write(part) -> torch.Tensor:
         for start in range(0, len(every), 256):
             some = every[start : start + 256]
             caught.clear()
-            model.before("block0", some)
+            model(some)  # as a whole: a split would run on a copy
             width = caught[0].shape[1]
             out.append(caught[0][some.history[:, :width] >= 0])
     finally:
