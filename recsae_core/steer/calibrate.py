@@ -76,7 +76,7 @@ def solve(
             below,
             dose,
             xtol=0.01 * abs(dose),
-            maxiter=12,
+            maxiter=8,
             disp=False,
         )
     best = min(tried, key=lambda d: (abs(tried[d] - wanted), abs(d)))

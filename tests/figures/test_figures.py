@@ -7,7 +7,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection, PathCollection
 from matplotlib.figure import Figure
 
-from recsae_core.figures import activations, alignment, data, structure, style, training
+from recsae_core.figures import activations, alignment, control, data, structure, style, training
 
 GENRES = [
     "Action",
@@ -42,6 +42,15 @@ def fired(n: int, panels: int) -> tuple[np.ndarray, np.ndarray]:
     has = g.random((n, panels)) < 0.2
     return np.where(has, g.gamma(4, 0.1, (n, panels)), np.maximum(g.normal(-0.1, 0.1, (n, panels)), 0)), has
 
+
+DOSES = np.linspace(-10, 10, 11)
+RESPONSE = {
+    "Share": {
+        g: (1 / (1 + np.exp(i - DOSES / 4)), *np.full((2, 11), [[0.0], [1.0]])) for i, g in enumerate(GENRES[-5:])
+    },
+    "NDCG": {"NDCG@10": (0.16 - DOSES**2 / 2000, 0.15 - DOSES**2 / 2000, 0.17 - DOSES**2 / 2000)},
+    "Coverage": {"coverage": (0.5 - DOSES / 100, None, None)},
+}
 
 FIGURES = {
     "genre_heatmap": lambda: alignment.genre_heatmap(
@@ -80,6 +89,15 @@ FIGURES = {
     ),
     "feature_card of silence": lambda: structure.feature_card(
         "a", ["b"], [0], [False], [0.0, 0], [False, False], ["c"], [0], [0], own=0
+    ),
+    "dose_response": lambda: control.dose_response(DOSES, RESPONSE, bold="Sci-Fi", xlabel="Dose"),
+    "dose_response of one": lambda: control.dose_response([0, 1], {"Share": {"Drama": ([0.1, 0.2], None, None)}}),
+    "pareto": lambda: control.pareto(
+        {g: {n: (DOSES**2 / 100, 0.16 - i * DOSES**2 / 1e4) for i, n in enumerate(NAMES[:6])} for g in GENRES[:4]},
+        mark=dict.fromkeys(GENRES[:4], 0.3),
+    ),
+    "asked_and_given": lambda: control.asked_and_given(
+        np.repeat([0.2, 0.4], 18), {n: RNG.random(36) for n in ("one dose", "each list")}, low=np.full(36, 0.1)
     ),
     "agreement": lambda: structure.agreement({n: RNG.beta(8, 2 + i, 400) for i, n in enumerate(NAMES[:3])}),
     "probe_curves": lambda: structure.probe_curves([1, 2, 4, 512], dict(zip(NAMES, table(4, 4), strict=False))),
@@ -296,3 +314,39 @@ def test_a_dollar_sign_in_a_title_is_a_dollar_sign():
 )
 def test_short_numbers(value, text):
     assert alignment.short(value) == text
+
+
+def test_the_steered_genre_is_the_bold_line_and_a_single_line_needs_no_legend():
+    share, ndcg, *_ = control.dose_response(DOSES, RESPONSE, bold="Sci-Fi").axes
+    thick = [line for line in share.lines if line.get_linewidth() > 2]
+    assert [line.get_label() for line in thick] == ["Sci-Fi"]
+    np.testing.assert_allclose(thick[0].get_ydata(), RESPONSE["Share"]["Sci-Fi"][0])
+    assert not ndcg.get_legend_handles_labels()[1]
+
+
+def test_asked_and_given_marks_lie_on_the_diagonal_where_all_is_given():
+    asked = np.array([0.2, 0.4, 0.6])
+    (ax,) = control.asked_and_given(asked, {"exact": asked}).axes
+    marks = next(c for c in ax.collections if isinstance(c, PathCollection)).get_offsets()
+    np.testing.assert_allclose(marks[:, 1], asked)
+    np.testing.assert_allclose(marks[:, 0], asked, atol=0.02)
+
+
+@pytest.mark.parametrize(
+    ("draw", "message"),
+    [
+        (lambda: control.dose_response([0, 1], {}), "panels is empty"),
+        (
+            lambda: control.dose_response([0, 1], {"Share": {"a": ([1.0], None, None)}}),
+            "Share of a has 1 values: expected 2",
+        ),
+        (lambda: control.pareto({}), "panels is empty"),
+        (
+            lambda: control.pareto({"Drama": {"SAE": ([0.1, np.nan], [1, 1])}}),
+            "share of SAE holds 1 values that are NaN",
+        ),
+    ],
+)
+def test_control_refuses_what_it_cannot_draw(draw, message):
+    with pytest.raises(ValueError, match=message):
+        draw()
