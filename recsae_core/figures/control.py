@@ -49,11 +49,9 @@ def dose_response(
                 ax.fill_between(x, *map(np.asarray, (low, high)), color=color, alpha=0.18, linewidth=0)
         if neutral is not None:
             ax.axvline(neutral, color=style.QUIET, linewidth=1.0, linestyle=(0, (2, 2)))
-        ax.set_title(quantity)
+        ax.set(xlabel=xlabel, ylabel=quantity)
         style.grid(ax, "y")
         ax.xaxis.set_tick_params(labelbottom=True)
-    for ax in grid[-1]:
-        ax.set_xlabel(xlabel)
     if any(len(lines) > 1 for lines in panels.values()):
         style.legend(figure, 4)
     return figure
@@ -112,7 +110,6 @@ def asked_and_given(
         if low is not None:
             ax.vlines(x + jitter, style.numbers(low, "low"), y, color=style.RULE, linewidth=1.2, zorder=0)
         ax.scatter(x + jitter, y, s=22, color=style.BLUE, alpha=0.8, linewidth=0, zorder=2)
-        ax.set(title=name, xlabel=xlabel, xlim=(0, top), ylim=(0, top))
+        ax.set(title=name, xlabel=xlabel, ylabel="Share given", xlim=(0, top), ylim=(0, top))
         style.grid(ax, "both")
-    grid[0, 0].set_ylabel("Share given")
     return figure
