@@ -26,7 +26,7 @@ def movielens_dat(files: Mapping[str, Raw]) -> Interactions:
     and ``year``. Attributes: the genres, sorted by name. A user who rates a movie twice is an error.
     """
     movies = files["movies.dat"]
-    if not movies.content.isascii() and _is_utf8(movies.content):
+    if not movies.content.isascii() and "\ufffd" not in movies.content.decode("utf-8", "replace"):
         movies.fail("the text is UTF-8: expected latin-1, as in the official file")
     movies = movies.utf8("latin-1")
     catalogue = _movies(movies, rows(movies, "::", ("id", "title", "genres")))
@@ -235,11 +235,3 @@ def _seconds(events: Table) -> pd.Series:
         row = int(np.argmax(bad))
         events.fail(f"time {text.iloc[row]!r} is neither seconds since 1970 nor ISO 8601", row)
     return np.floor(seconds).astype("int64")
-
-
-def _is_utf8(content: bytes) -> bool:
-    try:
-        content.decode("utf-8")
-    except UnicodeDecodeError:
-        return False
-    return True
