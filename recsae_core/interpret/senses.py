@@ -15,6 +15,8 @@ from torch import Tensor
 
 from recsae_core.interpret.alignment import Halved, midranks, pearson
 
+BLOCK = 8192  # rows whose codes are dense at a time
+
 
 def next_items(case: Int[Tensor, "n"], item: Int[Tensor, "n"], target: Int[Tensor, "c"]) -> Int[Tensor, "n"]:
     """The item that follows each row: that of the next row of its case, or the case's ``target`` after the last."""
@@ -56,15 +58,19 @@ def align_labels(codes: csc_array, label: Float[np.ndarray, "_ a"], halves: Bool
     n, m = codes.shape
     if len(label) != n or halves.shape[1] != n:
         raise ValueError(f"label has {len(label)} rows, halves {halves.shape[1]}: expected {n}, as many as the codes")
-    z = codes.toarray() if codes.nnz > n * m / 4 else codes  # signed dictionaries are dense
-    square, y = z * z, label.astype(np.float64)
-    sums = []
-    for weight in (np.ones(n), *halves):
-        w = weight.astype(np.float64)
-        sums.append((w.sum(), z.T @ w, square.T @ w, w @ y, w @ y**2, z.T @ (y * w[:, None])))
-    chosen = [pearson(*part) for part in sums[1:]]
-    scored = [pearson(*(a - b for a, b in zip(sums[0], part, strict=True))) for part in sums[1:]]
-    return Halved(pearson(*sums[0]), np.array(chosen), np.array(scored))
+    rows, y = codes.tocsr(), label.astype(np.float64)
+    weight = np.vstack([np.ones(n), halves])  # all rows, then the marked ones of each split
+    z, zz, zy = np.zeros((m, len(weight))), np.zeros((m, len(weight))), np.zeros((m, len(weight) * y.shape[1]))
+    for start in range(0, n, BLOCK):  # dense blocks: matrix products are faster than sparse ones at 2% of entries
+        at = slice(start, start + BLOCK)
+        block, w = rows[at].toarray().T.astype(np.float64), weight[:, at].T
+        z += block @ w
+        zz += block**2 @ w
+        zy += block @ (w[:, :, None] * y[at, None]).reshape(len(w), -1)
+    sums = [weight.sum(1), z.T, zz.T, weight @ y, weight @ y**2, zy.reshape(m, len(weight), -1).swapaxes(0, 1)]
+    chosen = [pearson(*(part[s] for part in sums)) for s in range(1, len(weight))]
+    scored = [pearson(*(part[0] - part[s] for part in sums)) for s in range(1, len(weight))]
+    return Halved(pearson(*(part[0] for part in sums)), np.array(chosen), np.array(scored))
 
 
 def held_out_best(settings: Mapping[str, Halved]) -> tuple[Float[np.ndarray, "s a"], list[str]]:
