@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 import yaml
@@ -86,12 +87,17 @@ class Book(BaseModel):
 def book() -> Book:
     """The recipes of this checkout; ``ValueError`` names the recipe and the key that is wrong."""
     path = paths.root() / "book" / "artifacts.yml"
-    found = parse(Book, yaml.safe_load(path.read_text(encoding="utf-8")), path.name)
+    return _book(path.read_text(encoding="utf-8"), path.name)
+
+
+@lru_cache(maxsize=4)
+def _book(text: str, file: str) -> Book:
+    found = parse(Book, yaml.safe_load(text), file)
     for name, recipe in found.recipes.items():
         if name.partition("/")[0] not in found.datasets:
-            raise ValueError(f"{path.name}: {name}: expected a name that starts with {', '.join(found.datasets)}")
+            raise ValueError(f"{file}: {name}: expected a name that starts with {', '.join(found.datasets)}")
         if isinstance(recipe, SAERecipe) and recipe.parent not in found.recipes:
-            raise ValueError(f"{path.name}: {name}: parent {recipe.parent!r}: no such recipe")
+            raise ValueError(f"{file}: {name}: parent {recipe.parent!r}: no such recipe")
     return found
 
 

@@ -4,6 +4,7 @@ from recsae_core.figures.activations import activation_histogram, ecdf, fire_rat
 from recsae_core.figures.alignment import compare_bars, genre_heatmap, mean_bars
 from recsae_core.figures.control import asked_and_given, dose_response, pareto
 from recsae_core.figures.data import attribute_counts, history_lengths, popularity_curve
+from recsae_core.figures.sensitivity import sweep
 from recsae_core.figures.structure import agreement, effect_scatter, feature_card, probe_curves
 from recsae_core.figures.training import training_curves
 
@@ -25,5 +26,6 @@ __all__ = [
     "pareto",
     "popularity_curve",
     "probe_curves",
+    "sweep",
     "training_curves",
 ]

@@ -7,7 +7,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection, PathCollection
 from matplotlib.figure import Figure
 
-from recsae_core.figures import activations, alignment, control, data, structure, style, training
+from recsae_core.figures import activations, alignment, control, data, sensitivity, structure, style, training
 
 GENRES = [
     "Action",
@@ -104,6 +104,18 @@ FIGURES = {
     "effect_scatter": lambda: structure.effect_scatter(
         RNG.normal(size=300), RNG.normal(size=300), np.arange(300) < 18, "direct", "true"
     ),
+    "sweep": lambda: sensitivity.sweep(
+        {
+            name: {"TopK": ([4, 8, 16, 32], table(4, 4)[0]), "nothing": ([4, 33], [0.1, 0.2])}
+            for name in ("Correlation, held out", "Explained variance", "Dead latents", "Recovered NDCG@10")
+        },
+        xlabel="Active latents a row (L0)",
+        quiet=["nothing"],
+    ),
+    "sweep over sizes": lambda: sensitivity.sweep(
+        {"Dead latents": {"SAE": ([64, 128, 4096], [0, 0, 900])}}, xlabel="Latents", mark=128
+    ),
+    "sweep of one": lambda: sensitivity.sweep({"A": {"b": ([0.1], [0.0])}}, xlabel="Coefficient"),
     "popularity_curve": lambda: data.popularity_curve({"ml-1m": RNG.zipf(1.8, 500), "planted": [5, 1, 0, 0]}),
     "attribute_counts": lambda: data.attribute_counts(np.arange(18) ** 2, GENRES),
     "history_lengths": lambda: data.history_lengths(RNG.integers(2, 900, 300), mark=128),
@@ -301,6 +313,17 @@ def test_a_card_shows_at_a_glance_which_of_its_top_items_have_the_genre():
     )
     colours = [[bar.get_facecolor()[:3] for bar in ax.patches] for ax in drawn.axes]
     assert colours[0][0] == colours[2][1] == colours[3][1] != colours[0][1] == colours[2][0] == colours[3][0]
+
+
+def test_a_sweep_draws_nulls_grey_and_settings_in_order():
+    drawn = sensitivity.sweep({"A": {"b": ([8, 2], [1.0, 3.0]), "null": ([2, 8], [0, 0])}}, xlabel="k", quiet=["null"])
+    first, null = drawn.axes[0].lines
+    assert (first.get_xdata().tolist(), first.get_ydata().tolist()) == ([2, 8], [3, 1])
+    assert null.get_color() == style.GREY != first.get_color()
+    with pytest.raises(ValueError, match="A of b: 2 values at 1 places"):
+        sensitivity.sweep({"A": {"b": ([1], [2.0, 3.0])}}, xlabel="k")
+    with pytest.raises(ValueError, match="panels is empty"):
+        sensitivity.sweep({}, xlabel="k")
 
 
 def test_a_dollar_sign_in_a_title_is_a_dollar_sign():

@@ -1,5 +1,6 @@
 """Settings of SAEs as files: what a paper used, with the source of every value."""
 
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -47,10 +48,15 @@ def values(name: str) -> dict[str, dict[str, Any]]:
     return {section: {key: entry["value"] for key, entry in stored[section].items()} for section in SECTIONS}
 
 
+@lru_cache(maxsize=32)
+def _yaml(text: str) -> dict[str, Any]:
+    return yaml.safe_load(text)
+
+
 def _read(name: str) -> dict[str, Any]:
     if name not in names():
         raise ValueError(f"preset {name!r}: expected one of {', '.join(names())}")
-    stored = yaml.safe_load((FOLDER / f"{name}.yml").read_text(encoding="utf-8"))
+    stored = _yaml((FOLDER / f"{name}.yml").read_text(encoding="utf-8"))
     if set(stored) != {"about", *SECTIONS}:
         raise ValueError(f"{name}.yml: has {', '.join(stored)}: expected about, {', '.join(SECTIONS)}")
     for section in SECTIONS:
