@@ -89,7 +89,7 @@ def edit(
     """
     chosen = _latents(dictionary, latents)
     at, old, back = code or coded(split, dictionary, rows)
-    amount = _amount(dose, len(at), split.h)
+    amount = column(dose, len(at), split.h)
     if unit is not None:
         amount = amount * unit[chosen].to(amount)
     elif rule == "sigma":
@@ -101,6 +101,16 @@ def edit(
         if keep_error:
             new = torch.where((value != old.value).any(1, keepdim=True), h + (new - back), h)
     return split.h.index_copy(0, at, new)
+
+
+def column(dose: Dose, n: int, like: Float[Tensor, "..."]) -> Float[Tensor, "_ 1"]:
+    """The dose as a column for ``n`` rows; ``ValueError`` where it is not finite or has another length."""
+    amount = torch.as_tensor(dose, dtype=like.dtype, device=like.device)
+    if amount.ndim > 1 or (amount.ndim == 1 and len(amount) != n):
+        raise ValueError(f"dose has shape {tuple(amount.shape)}: expected one number, or {n}, one for each row")
+    if not amount.isfinite().all():
+        raise ValueError(f"dose={dose}: expected a finite number")
+    return amount.reshape(-1, 1)
 
 
 def _changed(z: Float[Tensor, "r m"], chosen: list[int], rule: str | Rule, dose: Tensor) -> Float[Tensor, "r m"]:
@@ -115,15 +125,6 @@ def _changed(z: Float[Tensor, "r m"], chosen: list[int], rule: str | Rule, dose:
     value = z.clone()
     value[:, chosen] = (rule if callable(rule) else RULES[rule])(value[:, chosen], dose)
     return value
-
-
-def _amount(dose: Dose, n: int, like: Tensor) -> Float[Tensor, "_ 1"]:
-    amount = torch.as_tensor(dose, dtype=like.dtype, device=like.device)
-    if amount.ndim > 1 or (amount.ndim == 1 and len(amount) != n):
-        raise ValueError(f"dose has shape {tuple(amount.shape)}: expected one number, or {n}, one for each edited row")
-    if not amount.isfinite().all():
-        raise ValueError(f"dose={dose}: expected a finite number")
-    return amount.reshape(-1, 1)
 
 
 def _latents(dictionary: Dictionary, latents: Sequence[int]) -> list[int]:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from recsae_core.recommenders.base import Cases, Recommender, Split
 from recsae_core.sae.base import Dictionary
-from recsae_core.steer.edit import Dose, Rule, coded, edit
+from recsae_core.steer.edit import Dose, Rule, coded, column, edit
 
 
 class Lists(NamedTuple):
@@ -81,7 +81,7 @@ class Direction(Moves):
         h = lists.split.h
         if self.vector.shape != h.shape[1:]:
             raise ValueError(f"vector has shape {tuple(self.vector.shape)}: expected {tuple(h.shape[1:])}")
-        return h + torch.as_tensor(dose, dtype=h.dtype).reshape(-1, 1) * self.vector
+        return h + column(dose, len(h), h) * self.vector
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,9 @@ class Rerank:
 
     def __call__(self, lists: Lists, dose: Dose) -> Float[Tensor, "n i"]:
         """The scores with the bonus."""
-        return lists.scores + torch.as_tensor(dose, dtype=lists.scores.dtype).reshape(-1, 1) * self.items
+        if self.items.shape != lists.scores.shape[1:]:
+            raise ValueError(f"items has {len(self.items)} entries: expected {lists.scores.shape[1]}, one an item")
+        return lists.scores + column(dose, len(lists.scores), lists.scores) * self.items
 
 
 @dataclass(frozen=True)

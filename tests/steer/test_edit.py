@@ -205,7 +205,7 @@ def test_other_units_than_the_latents_named_stay(split):
         ({"latents": [3, 3]}, r"each at most once"),
         ({"dose": float("nan")}, r"dose=nan: expected a finite number"),
         ({"dose": float("inf")}, r"dose=inf: expected a finite number"),
-        ({"dose": torch.ones(3)}, r"shape \(3,\): expected one number, or 4, one for each edited row"),
+        ({"dose": torch.ones(3)}, r"shape \(3,\): expected one number, or 4, one for each row"),
         ({"rule": MASS, "dose": 1.5}, r"dose from 1.5 to 1.5: expected 0 to 1"),
         ({"rule": "sigma"}, r"rule 'sigma': expected unit="),
         ({"rule": "push"}, r"rule 'push': expected one of set, add, scale, sigma, mass-preserving"),

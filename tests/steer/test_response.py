@@ -227,6 +227,9 @@ def test_each_list_gets_the_share_asked_for_where_there_is_a_dose(world):
             lambda w: methods.Direction(torch.ones(5))(next(response.batches(w[1], "block0", w[2]))[1], 1.0),
             r"shape \(5,\)",
         ),
+        (lambda w: at_dose(w, methods.Direction(torch.ones(8)), float("nan")), r"dose=nan: expected a finite number"),
+        (lambda w: at_dose(w, methods.Rerank(genre(w[0])), float("inf")), r"dose=inf: expected a finite number"),
+        (lambda w: at_dose(w, methods.Rerank(torch.ones(3, dtype=torch.bool)), 1.0), r"items has 3 entries: expected"),
         (lambda w: methods.difference_of_means(w[3], torch.zeros(len(w[3]), dtype=torch.bool)), r"0 of \d+ rows have"),
         (
             lambda w: calibrate.solve(lambda d: d, 2.0, 1.0, 1.0) and calibrate._check(2.0),
@@ -238,7 +241,7 @@ def test_each_list_gets_the_share_asked_for_where_there_is_a_dose(world):
         ),
         (lambda w: response.respond(w[1], "block9", w[2], {}, {}), r"site 'block9'"),
         (
-            lambda w: history(w, 1.5),
+            lambda w: at_dose(w, methods.History(genre(w[0])), 1.5),
             r"dose=1.5: expected 0",
         ),
     ],
@@ -248,10 +251,10 @@ def test_bad_input_is_named(world, call, message):
         call(world)
 
 
-def history(world, dose):
-    parts, model, tails, _ = world
+def at_dose(world, method, dose):
+    _, model, tails, _ = world
     _, lists = next(response.batches(model, "block0", tails))
-    return methods.History(genre(parts))(lists, dose)
+    return method(lists, dose)
 
 
 def test_an_unknown_metric_is_named(responses):
