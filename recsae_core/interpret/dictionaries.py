@@ -86,10 +86,10 @@ def pca(x: Float[Tensor, "n d"], components: int | None = None) -> Linear:
     return _both_signs(axes, mean)
 
 
-def ica(x: Float[Tensor, "n d"], components: int | None = None, rows: int = 20_000) -> Linear:
+def ica(x: Float[Tensor, "n d"], components: int | None = None, rows: int = 10_000) -> Linear:
     """The independent components of the rows, signed, each beside its negative (m = 2 components, all where None).
 
-    scikit-learn's FastICA on at most ``rows`` rows and with at most 400 steps: axes that have not settled by then are
+    scikit-learn's FastICA on at most ``rows`` rows and with at most 200 steps: axes that have not settled by then are
     taken as they are. Latents have variance 1. Controls for: directions along which the rows are least Gaussian,
     which is what sparsity looks for, without more of them than the site is wide.
     """
@@ -100,7 +100,7 @@ def ica(x: Float[Tensor, "n d"], components: int | None = None, rows: int = 20_0
     sample = x[torch.linspace(0, len(x) - 1, min(rows, len(x))).long()].double().numpy()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        found = FastICA(count, whiten="unit-variance", max_iter=400, random_state=0).fit(sample)
+        found = FastICA(count, whiten="unit-variance", max_iter=200, random_state=0).fit(sample)
     mean, unmixing, mixing = (
         torch.from_numpy(a).to(x.dtype) for a in (found.mean_, found.components_, found.mixing_.T)
     )
