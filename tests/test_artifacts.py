@@ -150,6 +150,7 @@ def test_saes_trained_together_are_what_they_are_alone_bit_for_bit(root, monkeyp
         {"name": "small/sae", "seed": 1},
         {"name": "small/popular"},
     ]
+    assert [len(group) for group in artifacts.passes([*wanted, wanted[0]])] == [3, 1, 1, 1]
     passes, saes = [], training.saes
     monkeypatch.setattr(training, "saes", lambda recipes, *rest: (passes.append(len(recipes)), saes(recipes, *rest))[1])
     together = artifacts.ensure_all(wanted, progress=False)

@@ -2,6 +2,7 @@
 
 python tests/benchmarks/bench_sae.py              # TopK: d 64, m 2048, k 32, batch 512, lr 3e-3
 python tests/benchmarks/bench_sae.py --kind l1    # L1: m 512, batch 1024
+python tests/benchmarks/bench_sae.py --together 8 # as many SAEs in one pass, and one after another
 
 The floor of a TopK step (n = 512). Operations: the pre-activations are n m d = 67 million multiply-adds; the sparse
 decode and the four sparse products of the backward pass are n k d = 1 million each. Bytes: the pre-activations are
@@ -10,8 +11,10 @@ gather 4 MB each, out of matrices of half a megabyte that stay in the cache. The
 batch with the encoder, and about as much again for what moves memory: 2 products a step. The script prints how many a
 step of ours costs. When last measured it was 8 to 10, about half of the reference: a quarter of it the selection of the
 k largest (NumPy's partition, in two stages), a quarter the backward pass, the rest the product itself, Adam, norms and
-some 80 small operations. An L1 step has no shortcut: its floor are six dense products (two forward, four backward); it
-costs about 18, as much as the reference, dead tracking and the projection of the gradient included.
+some 80 small operations. An L1 step has no shortcut: its floor
+are five dense products (two forward, three backward: the gradient of the centre goes through that of the bias); it
+costs 18 to 19, for what it writes of size n m does not stay in the cache, and that is as much as the reference, dead
+tracking and the projection of the gradient included.
 """
 
 import argparse
@@ -69,6 +72,32 @@ def product(x, a) -> float:
     return statistics.median(times)
 
 
+def together(x, a) -> None:
+    """One pass for many SAEs against one pass for each; the recommender's part is drawn from a stand-in.
+
+    What a pass shares is the batch: the gather of its rows. The vectors are collected once for all either way where
+    they are kept in memory, so the collection is left out: add what ``activations.collect`` takes for each pass.
+    """
+
+    def make(n):
+        return [SAE(SAEConfig(x.shape[1], a.m, "topk", k=a.k), generator(seed)).prepare(x) for seed in range(n)]
+
+    config = TrainConfig(rows=a.rows // 8, batch=a.batch, lr=a.lr)
+    ratios = []
+    for _ in range(a.repeats):
+        seconds = []
+        for groups in ([make(a.together)], [[sae] for sae in make(a.together)]):
+            start = time.process_time()
+            for saes in groups:
+                fit(saes, x, {"mse": 1.0}, config, generator=generator(1), progress=False)
+            seconds.append(time.process_time() - start)
+        ratios.append(seconds[1] / seconds[0])
+    print(
+        f"one at a time / {a.together} in one pass, CPU time: median {statistics.median(ratios):.3f}, all "
+        f"{[round(r, 3) for r in ratios]}"
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kind", choices=("topk", "l1"), default="topk")
@@ -82,6 +111,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3, help="seeds")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--data-seed", type=int, default=1000, help="0: models of seed 0 begin at the true directions")
+    parser.add_argument("--together", type=int, help="SAEs to train in one pass and one after another")
     a = parser.parse_args()
     default = {"topk": (2048, 512, 3e-3), "l1": (512, 1024, 1e-3)}[a.kind]
     a.m, a.batch, a.lr = a.m or default[0], a.batch or default[1], a.lr or default[2]
@@ -90,6 +120,8 @@ def main() -> None:
     x, held = data[:-20_000], data[-20_000:]
     for make in (theirs, ours):  # until the allocator has settled
         make(x, argparse.Namespace(**vars(a) | {"rows": 40 * a.batch}), 0)
+    if a.together:
+        return together(x, a)
     seconds = {"reference": [], "ours": []}
     for seed in tqdm(range(a.repeats), unit="seed"):
         for name, make in (("reference", theirs), ("ours", ours)):
