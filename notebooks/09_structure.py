@@ -545,5 +545,8 @@ for kind, name in (
             "share of rows",
             "lower",
             "parent's latent silent while the child's fires, mean over nested pairs of genres",
+            against="seqrec/shuffled-genres/absorption"
+            if kind == sae
+            else None,
         )
 results.write("09_structure", rows_out)
