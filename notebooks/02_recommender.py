@@ -49,7 +49,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-from recsae_core import artifacts, figures, results
+from recsae_book import figures
+from recsae_core import artifacts, results
 from recsae_core.interpret import statistics
 from recsae_core.recommenders import cases, ranking
 from recsae_core.results import Result

@@ -36,7 +36,8 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from recsae_core import artifacts, figures, results
+from recsae_book import figures
+from recsae_core import artifacts, results
 from recsae_core.data import planted
 from recsae_core.interpret import alignment, dictionaries, probes, statistics
 from recsae_core.recommenders import activations, build, cases, ranking

@@ -41,7 +41,8 @@ seeds: list = [0, 1, 2]  # one transformer and one autoencoder each
 import numpy as np
 import pandas as pd
 
-from recsae_core import artifacts, figures, results
+from recsae_book import figures
+from recsae_core import artifacts, results
 from recsae_core.interpret import alignment, statistics
 from recsae_core.recommenders import activations, cases
 from recsae_core.results import Result

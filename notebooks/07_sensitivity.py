@@ -47,7 +47,8 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from recsae_core import artifacts, figures, results
+from recsae_book import figures
+from recsae_core import artifacts, results
 from recsae_core.interpret import alignment, dictionaries, statistics
 from recsae_core.recommenders import activations, cases, ranking
 from recsae_core.results import Result

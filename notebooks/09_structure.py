@@ -42,7 +42,8 @@ import pandas as pd
 import torch
 from scipy import stats
 
-from recsae_core import artifacts, figures, results
+from recsae_book import figures
+from recsae_core import artifacts, results
 from recsae_core.interpret import (
     alignment,
     dictionaries,

@@ -59,7 +59,8 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from recsae_core import artifacts, figures, results
+from recsae_book import figures
+from recsae_core import artifacts, results
 from recsae_core.interpret import alignment, dictionaries, effects, probes
 from recsae_core.interpret import statistics
 from recsae_core.recommenders import activations, cases
@@ -294,32 +295,9 @@ for kind in tqdm(kinds, desc="doses"):
             how, items[a], wanted, start=start, limit=limit
         )
 
-# %%
-around = {
-    True: [1.0, 1.7],
-    False: [0.5, 1.0],
-}  # of the dose that was found, or of the largest where none was
-
-
-def neutral(kind: str) -> float:
-    """The dose at which a method changes nothing; a latent that is set has none."""
-    return 1.0 if kind == "SAE" and rule == "scale" else 0.0
-
-
-def responses(a: int, multiples: dict | None = None) -> dict:
-    """Every method's response for one genre at its doses."""
-    run, doses = {}, {}
-    for kind in kinds:
-        run[kind], _, limit = method(kind, a)
-        found = solved[kind, a]
-        steps = (multiples or around)[found.reached]
-        doses[kind] = sorted(
-            {min(step * found.dose, limit) for step in steps}
-        )
-    return response.respond(model, "block0", test, run, doses, progress=False)
-
-
-near = [responses(a) for a in tqdm(range(len(names)), desc="genres")]
+# %% [markdown]
+# Then the test users, in steps of the dose that was found: 1 and 2 of it, and on to 4, 8 and 16 where that is not
+# enough for these users, or for one of the bootstrap samples of them.
 
 # %%
 counts = np.vstack(
@@ -334,22 +312,65 @@ base_ndcg = response.by_user(base["ndcg"], base.case)
 base_genres = response.by_user(base.share(attributes)[0].T, base.case)
 
 
-def curve(found: response.Response, a: int) -> tuple[np.ndarray, np.ndarray]:
-    """Share and NDCG of every user, unchanged first and then at each dose."""
-    share = response.by_user(found.share(attributes[:, a]), found.case)
-    ndcg = response.by_user(found["ndcg"], found.case)
-    return (
-        np.vstack([base_genres[a : a + 1], share]),
-        np.vstack([base_ndcg, ndcg]),
+def responses(a: int, steps: list, kinds: list) -> dict:
+    """Every method's response for one genre, in steps of the dose that was found for it."""
+    run = {kind: method(kind, a) for kind in kinds}
+    doses = {
+        kind: sorted(
+            {min(step * solved[kind, a].dose, limit) for step in steps}
+        )
+        for kind, (_, _, limit) in run.items()
+    }
+    return response.respond(
+        model,
+        "block0",
+        test,
+        {kind: how for kind, (how, _, _) in run.items()},
+        doses,
+        progress=False,
     )
 
 
+def curve(found: list, a: int) -> tuple[np.ndarray, np.ndarray]:
+    """Share and NDCG of every user, unchanged first and then at each dose."""
+    share = [
+        response.by_user(one.share(attributes[:, a]), one.case)
+        for one in found
+    ]
+    ndcg = [response.by_user(one["ndcg"], one.case) for one in found]
+    return (
+        np.vstack([base_genres[a : a + 1], *share]),
+        np.vstack([base_ndcg, *ndcg]),
+    )
+
+
+def ndcg_there(found: list, a: int) -> np.ndarray:
+    """NDCG at the share of the comparison, NaN where it is not reached."""
+    return response.at_share(*curve(found, a), factor, counts)
+
+
+near = []
+for a in tqdm(range(len(names)), desc="genres"):
+    found = {
+        kind: [one] for kind, one in responses(a, [1.0, 2.0], kinds).items()
+    }
+    further = [
+        kind
+        for kind in kinds
+        if np.isnan(ndcg_there(found[kind], a)).any()
+        and solved[kind, a].dose < method(kind, a)[2]
+    ]
+    for kind, one in responses(a, [4.0, 8.0, 16.0], further).items():
+        found[kind].append(one)
+    near.append(found)
+
+# %%
 wanted = [min(factor * base_share[a], 1.0) for a in range(len(names))]
 before = (counts @ base_ndcg[0]) / counts.sum(1)
 loss = {kind: np.empty((len(names), len(counts))) for kind in kinds}
 for a, found in enumerate(near):
     for kind in kinds:
-        at = response.at_share(*curve(found[kind], a), factor, counts)
+        at = ndcg_there(found[kind], a)
         loss[kind][a] = np.where(np.isnan(at), 1.0, 1 - at / before)
 
 
@@ -370,7 +391,7 @@ summary = pd.DataFrame(
             "largest": loss[kind][:, 0].max(),
             "not reached": int((loss[kind][:, 0] == 1).sum()),
             "length of the step": np.mean(
-                [found[kind].moved[0] for found in near]
+                [found[kind][0].moved[0] for found in near]
             ),
         }
         for kind in kinds
@@ -418,15 +439,12 @@ pd.DataFrame(rows_of_table).set_index("method").round(4)
 # method through larger and larger doses.
 
 # %% tags=["skip-verify"] mystnb={"figure": {"caption": "What a share costs. Each line starts at the list as it is; the dashed line is the share of the comparison above. Bands are 95% intervals, bootstrap over users.", "name": "fig-control-pareto"}, "image": {"alt": "One panel a genre, NDCG over share. All lines start at one point and fall as the share grows; re-ranking stays highest, editing the history falls first."}}
-steps = {
-    True: [0.5, 1.0, 2.0, 3.0, 4.5, 6.5, 9.0],
-    False: [0.5, 1.0],
-}
+steps = [0.5, 1.0, 2.0, 3.0, 4.5, 6.5, 9.0]
 
 
 def line(found: response.Response, a: int) -> tuple:
     """Share, NDCG and its interval along the doses, up to nine tenths of the list."""
-    share, ndcg = curve(found, a)
+    share, ndcg = curve([found], a)
     mean = share.mean(1)
     kept = np.concatenate([[True], (mean[1:] < 0.9) & (np.diff(mean) > 0)])
     value, low, high = statistics.bootstrap_mean(
@@ -439,7 +457,9 @@ figures.pareto(
     {
         name: {
             kind: line(found, names.index(name))
-            for kind, found in responses(names.index(name), steps).items()
+            for kind, found in responses(
+                names.index(name), steps, kinds
+            ).items()
         }
         for name in tqdm(shown[:4], desc="genres")
     },
@@ -459,9 +479,10 @@ figures.pareto(
 side = {kind: np.empty((len(names), len(names))) for kind in kinds}
 for a, found in enumerate(near):
     for kind in kinds:
-        shares = response.by_user(
-            found[kind].share(attributes)[0].T, found[kind].case
-        ).mean(1)
+        one = found[kind][0]
+        shares = response.by_user(one.share(attributes)[0].T, one.case).mean(
+            1
+        )
         side[kind][a] = shares - base_share
 off = ~np.eye(len(names), dtype=bool)
 aside = {kind: float(np.abs(side[kind][off]).mean()) for kind in kinds}

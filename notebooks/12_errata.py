@@ -42,7 +42,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-from recsae_core import artifacts, figures, results
+from recsae_book import figures
+from recsae_core import artifacts, results
 from recsae_core.interpret import alignment, dictionaries, probes, statistics
 from recsae_core.recommenders import activations, cases
 from recsae_core.recommenders.ranking import evaluate

@@ -1,8 +1,8 @@
 """The key of an executed notebook: what its numbers depend on, and nothing that they do not depend on.
 
 It covers the code cells, the parameters, the fingerprints of the artifacts, the syntax trees (without docstrings
-and comments) of the modules of ``recsae_core`` that the cells import, transitively, and the versions of the numerical
-libraries. Prose, docstrings, comments in the package, devices and paths leave it as it is.
+and comments) of the modules of ``recsae_core`` and of the figures that the cells import, transitively, and the
+versions of the numerical libraries. Prose, docstrings, comments in the package, devices and paths leave it as it is.
 """
 
 import ast
@@ -16,7 +16,7 @@ import recsae_core
 from recsae_core import paths
 from recsae_core.recipes import digest
 
-PACKAGE = "recsae_core"
+COVERED = ("recsae_core", "recsae_book.figures")
 PINNED = ("torch", "numpy", "scipy", "pandas", "scikit-learn", "matplotlib")
 
 
@@ -47,7 +47,7 @@ def _file(module: str, package: Path) -> Path | None:
 
 
 def imports(source: str) -> set[str]:
-    """The dotted names of ``recsae_core`` that some code imports, inside functions too; some are not modules."""
+    """The dotted names under ``COVERED`` that some code imports, inside functions too; some are not modules."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
@@ -55,7 +55,7 @@ def imports(source: str) -> set[str]:
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             names.add(node.module)
             names.update(f"{node.module}.{alias.name}" for alias in node.names)
-    return {name for name in names if name.split(".")[0] == PACKAGE}
+    return {name for name in names if any(f"{name}.".startswith(f"{top}.") for top in COVERED)}
 
 
 @cache

@@ -62,6 +62,13 @@ def test_notebooks_depend_on_what_artifacts_import_and_on_nothing_of_the_book():
     assert "recsae_core.__main__" not in found
 
 
+def test_a_figure_that_changes_makes_its_notebooks_stale_and_the_runner_does_not():
+    found = keys.modules("from recsae_book import figures\nfrom recsae_book import editions\n")
+    assert {"recsae_book.figures", "recsae_book.figures.style"} <= found.keys()
+    assert not [name for name in found if not f"{name}.".startswith(("recsae_book.figures.", "recsae_book."))]
+    assert "recsae_book.editions" not in found and "recsae_book.keys" not in found
+
+
 def test_the_key_covers_code_parameters_artifacts_and_pins(tmp_path, monkeypatch):
     monkeypatch.setenv("RECSAE_ROOT", str(tmp_path))
     lock = "torch==1\nnumpy==1\nscipy==1\npandas==1\nscikit-learn==1\nmatplotlib==1\ntqdm==1\n"

@@ -6,8 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from recsae_core.recommenders.base import Recommender
-from recsae_core.recommenders.cases import Holdout
+from recsae_core.recommenders.base import Holdout, Recommender
 from recsae_core.recommenders.ranking import evaluate
 from recsae_core.sae.base import Dictionary
 

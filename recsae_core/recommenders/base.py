@@ -41,6 +41,34 @@ class Cases:
 
 
 @dataclass(frozen=True)
+class Holdout:
+    """Cases with the item that each user took next, and the items that are no longer news to the user."""
+
+    cases: Cases
+    target: Int[Tensor, "n"]
+    seen: Int[Tensor, "n s"]  # every earlier item of the user, also those before the history; right-padded with -1
+
+    def __len__(self) -> int:
+        return len(self.target)
+
+    def __getitem__(self, rows: slice | Tensor) -> "Holdout":
+        return Holdout(self.cases[rows], self.target[rows], self.seen[rows])
+
+
+@dataclass(frozen=True)
+class Tails:
+    """The rows of ``Recommender.tail``, with the item that came next after each and what was no longer news then."""
+
+    cases: Cases
+    case: Int[Tensor, "r"]  # the case a row belongs to
+    target: Int[Tensor, "r"]
+    seen: Bool[Tensor, "r i"]  # every item that the user took before the target, also before the history
+
+    def __len__(self) -> int:
+        return len(self.target)
+
+
+@dataclass(frozen=True)
 class Split:
     """A recommender stopped at a site: the vectors there, whose they are, and the rest of the way.
 

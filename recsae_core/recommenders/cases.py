@@ -1,29 +1,12 @@
 """From interactions to the cases of a sequence model: training sequences, positions to read, held-out last items."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
-from jaxtyping import Bool, Int
+from jaxtyping import Int
 from torch import Tensor
 
 from recsae_core.data.interactions import Interactions
-from recsae_core.recommenders.base import Cases
-
-
-@dataclass(frozen=True)
-class Holdout:
-    """Cases with the item that each user took next, and the items that are no longer news to the user."""
-
-    cases: Cases
-    target: Int[Tensor, "n"]
-    seen: Int[Tensor, "n s"]  # every earlier item of the user, also those before the history; right-padded with -1
-
-    def __len__(self) -> int:
-        return len(self.target)
-
-    def __getitem__(self, rows: slice | Tensor) -> "Holdout":
-        return Holdout(self.cases[rows], self.target[rows], self.seen[rows])
+from recsae_core.recommenders.base import Cases, Holdout, Tails
 
 
 def pad(histories: list[np.ndarray]) -> Int[Tensor, "n t"]:
@@ -58,19 +41,6 @@ def leave_last_out(inter: Interactions, length: int) -> Holdout:
     cases = Cases(user, pad([h[-(length + 1) : -1] for h in histories]))
     target = torch.tensor([int(h[-1]) for h in histories], dtype=torch.int64)
     return Holdout(cases, target, pad([h[:-1] for h in histories]))
-
-
-@dataclass(frozen=True)
-class Tails:
-    """The rows of ``Recommender.tail``, with the item that came next after each and what was no longer news then."""
-
-    cases: Cases
-    case: Int[Tensor, "r"]  # the case a row belongs to
-    target: Int[Tensor, "r"]
-    seen: Bool[Tensor, "r i"]  # every item that the user took before the target, also before the history
-
-    def __len__(self) -> int:
-        return len(self.target)
 
 
 def tails(inter: Interactions, length: int, positions: int = 20) -> Tails:

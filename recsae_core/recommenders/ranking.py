@@ -8,8 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from recsae_core.recommenders.base import Cases
-from recsae_core.recommenders.cases import Holdout
+from recsae_core.recommenders.base import Cases, Holdout
 
 KS = (5, 10, 20, 50)
 

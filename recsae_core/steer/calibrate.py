@@ -8,8 +8,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from recsae_core.recommenders.base import Recommender
-from recsae_core.recommenders.cases import Tails
+from recsae_core.recommenders.base import Recommender, Tails
 from recsae_core.steer.methods import Lists, Method
 from recsae_core.steer.response import K, batches, by_user
 

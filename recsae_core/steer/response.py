@@ -10,8 +10,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from recsae_core.recommenders.base import Recommender
-from recsae_core.recommenders.cases import Tails
+from recsae_core.recommenders.base import Recommender, Tails
 from recsae_core.steer.edit import Dose
 from recsae_core.steer.methods import Lists, Method, Moves
 

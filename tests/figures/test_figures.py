@@ -7,7 +7,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection, PathCollection
 from matplotlib.figure import Figure
 
-from recsae_core.figures import activations, alignment, control, data, sensitivity, structure, style, training
+from recsae_book.figures import activations, alignment, control, data, sensitivity, structure, style, training
 
 GENRES = [
     "Action",

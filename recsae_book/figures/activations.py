@@ -6,8 +6,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, PercentFormatter
 
-from recsae_core.figures import style
-from recsae_core.figures.style import Figure, Real
+from recsae_book.figures import style
+from recsae_book.figures.style import Figure, Real
 
 PRESENT, ABSENT = style.BLUE, style.ORANGE
 BINS = 40

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from recsae_core.figures import style
-from recsae_core.figures.style import Figure
+from recsae_book.figures import style
+from recsae_book.figures.style import Figure
 
 Band = tuple[object, object, object]  # value, low, high
 

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 
-from recsae_core.figures import style
-from recsae_core.figures.activations import cumulative
-from recsae_core.figures.style import Figure, Real
+from recsae_book.figures import style
+from recsae_book.figures.activations import cumulative
+from recsae_book.figures.style import Figure, Real
 
 LONGEST = 27  # characters of a title that fit beside a panel
 

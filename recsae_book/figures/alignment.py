@@ -7,8 +7,8 @@ from matplotlib import colormaps
 from matplotlib.colors import Normalize
 from matplotlib.patches import Rectangle
 
-from recsae_core.figures import style
-from recsae_core.figures.style import Figure, Real
+from recsae_book.figures import style
+from recsae_book.figures.style import Figure, Real
 
 QUIET_BELOW = 0.1  # a cell of a heatmap smaller than this keeps its colour and loses its number
 

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
-from recsae_core.figures import style
-from recsae_core.figures.style import Figure, Real
+from recsae_book.figures import style
+from recsae_book.figures.style import Figure, Real
 
 
 @style.styled

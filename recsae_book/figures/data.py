@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from recsae_core.figures import style
-from recsae_core.figures.alignment import mean_bars
-from recsae_core.figures.style import Figure, Real
+from recsae_book.figures import style
+from recsae_book.figures.alignment import mean_bars
+from recsae_book.figures.style import Figure, Real
 
 BINS = 36
 THOUSANDS = FuncFormatter(lambda value, _: f"{value:,.0f}")

@@ -1,0 +1,31 @@
+"""Every figure as a function of numbers. Knows numbers only."""
+
+from recsae_book.figures.activations import activation_histogram, ecdf, fire_rate_histogram, l0_histogram
+from recsae_book.figures.alignment import compare_bars, genre_heatmap, mean_bars
+from recsae_book.figures.control import asked_and_given, dose_response, pareto
+from recsae_book.figures.data import attribute_counts, history_lengths, popularity_curve
+from recsae_book.figures.sensitivity import sweep
+from recsae_book.figures.structure import agreement, effect_scatter, feature_card, probe_curves
+from recsae_book.figures.training import training_curves
+
+__all__ = [
+    "activation_histogram",
+    "agreement",
+    "asked_and_given",
+    "attribute_counts",
+    "compare_bars",
+    "dose_response",
+    "ecdf",
+    "effect_scatter",
+    "feature_card",
+    "fire_rate_histogram",
+    "genre_heatmap",
+    "history_lengths",
+    "l0_histogram",
+    "mean_bars",
+    "pareto",
+    "popularity_curve",
+    "probe_curves",
+    "sweep",
+    "training_curves",
+]
