@@ -35,7 +35,7 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument(
         "--commit",
         action="store_true",
-        help="copy them into data/checkpoints; of an edition, those that are not in closed form",
+        help="copy them into data/checkpoints; of an edition, what was trained and is small enough to keep",
     )
 
     one = command("edition", "train what is missing, execute the stale notebooks, build the HTML")
@@ -99,13 +99,16 @@ def _train(args: argparse.Namespace) -> None:
     from recsae_core import artifacts, recipes
 
     wanted = [{"name": name, "seed": seed} for name in args.names for seed in args.seed or [None]]
+    kept = list(wanted)
     if args.edition:
-        wanted += editions.needed(editions.jobs(args.edition))
+        jobs = editions.jobs(args.edition)
+        named = editions.needed([job for job in jobs if job.committed])
+        kept += [item for item in named if not artifacts.untrained(recipes.recipe(**item))]
+        wanted += editions.needed(jobs)
     if not wanted:
         raise ValueError("nothing to train: expected names of recipes, or --edition")
     for item, folder in zip(wanted, artifacts.ensure_all(wanted, device=args.device), strict=True):
-        closed = getattr(recipes.recipe(**item), "fit", {}) is None
-        print(artifacts.commit(**item) if args.commit and not (closed and args.edition) else folder)
+        print(artifacts.commit(**item) if args.commit and item in kept else folder)
 
 
 def _edition(args: argparse.Namespace) -> None:

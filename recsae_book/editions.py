@@ -34,6 +34,7 @@ class Entry(BaseModel):
 
     parameters: dict[str, Any] = {}
     artifacts: list[str | dict[str, Any]] = []  # a recipe's name, or {name: ..., seeds: [...], overrides}
+    committed: bool = True  # False: the artifacts are too large to be kept, so that results cannot be verified
 
     def needed(self) -> list[dict[str, Any]]:
         """The arguments of ``artifacts.get`` for each artifact."""
@@ -65,6 +66,7 @@ class Job:
     target: Path
     parameters: dict[str, Any]
     artifacts: list[dict[str, Any]]
+    committed: bool
     key: str
 
     @property
@@ -106,7 +108,8 @@ def jobs(edition: str, only: Sequence[str] = ()) -> list[Job]:
         given = {k: v for k, v in chosen.parameters.items() if k in known} | entry.parameters
         needed = entry.needed()
         key = keys.key(notebooks.code(book), known | given, [recipes.fingerprint(**item) for item in needed])
-        found.append(Job(edition, name, source, folder(edition) / f"{name}.ipynb", given, needed, key))
+        target = folder(edition) / f"{name}.ipynb"
+        found.append(Job(edition, name, source, target, given, needed, entry.committed, key))
     return found
 
 
@@ -179,16 +182,6 @@ def _train(items: Sequence[Mapping[str, Any]]) -> None:
     artifacts.ensure_all(items, progress=False)
 
 
-def _passes(items: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
-    """What can be trained at the same time: each recommender alone, SAEs with the rows and batches that they share."""
-    found: dict[str, list[dict[str, Any]]] = {}
-    for item in items:
-        values = recipes.resolved(**item)
-        shared = {name: values.get(name) for name in ("parent", "site", "rows", "seed", "train")}
-        found.setdefault(recipes.digest(shared if values["kind"] == "sae" else values), []).append(item)
-    return list(found.values())
-
-
 def train(chosen: Sequence[Job], together: bool) -> None:
     """Make the artifacts that the notebooks name and that are not there yet, recommenders before SAEs.
 
@@ -201,8 +194,7 @@ def train(chosen: Sequence[Job], together: bool) -> None:
     from recsae_core import artifacts
 
     for kind in ("recommender", "sae"):
-        wanted = [item for item in items if recipes.recipe(**item).kind == kind]
-        passes = _passes([item for item in wanted if artifacts.find(**item) is None])
+        passes = artifacts.passes(item for item in items if recipes.recipe(**item).kind == kind)
         if not together or len(passes) == 1:
             for group in passes:
                 artifacts.ensure_all(group)

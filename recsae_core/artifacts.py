@@ -106,8 +106,7 @@ def ensure_all(wanted: Iterable[Mapping[str, Any]], *, device: str = "cpu", prog
     """
     wanted = list(wanted)
     for group in passes(wanted):
-        fit = getattr(recipes.recipe(**group[0]), "fit", {})  # None: in closed form
-        if os.environ.get("RECSAE_NO_TRAIN") == "1" and fit is not None and fit.get("epochs") != 0:
+        if os.environ.get("RECSAE_NO_TRAIN") == "1" and not untrained(recipes.recipe(**group[0])):
             remedy = f"python -m recsae_core train {group[0]['name']}"
             raise RuntimeError(f"{_label(**group[0])} is not there and RECSAE_NO_TRAIN is set: {remedy}")
         with ExitStack() as locks:
@@ -120,6 +119,12 @@ def ensure_all(wanted: Iterable[Mapping[str, Any]], *, device: str = "cpu", prog
             if left := [given for given in group if not (_place(**given)[2] / CONFIG).is_file()]:
                 _make(left, device, progress)
     return [find(**given) for given in wanted]
+
+
+def untrained(chosen: RecommenderRecipe | SAERecipe) -> bool:
+    """Is there nothing to train, in closed form or as initialised? Such an artifact is made where it is needed."""
+    fit = getattr(chosen, "fit", {})
+    return fit is None or fit.get("epochs") == 0
 
 
 def passes(wanted: Iterable[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:
