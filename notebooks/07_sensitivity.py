@@ -173,8 +173,9 @@ def score(dictionary) -> dict[str, float]:
 #
 # A correlation is a maximum over many latents, and a dictionary that fires more often has more chances. So each L0
 # has nulls of its own, as many directions as there are latents behind one threshold that lets as many of them fire:
-# random directions, and the directions of random training rows. Their decoders are fitted by least squares, so that
-# their copies are as good as they can be.
+# random directions, and the directions of random training rows. Their decoders are fitted by least squares to training
+# rows. Where latents are many and each is seldom active, even such a fit fails on new rows: their copies are then
+# worse than the mean, and the explained variance is below zero.
 
 # %%
 found = [
@@ -226,19 +227,20 @@ l1 = table[table.kind == "L1"]
 by_coefficient = l1[l1.m == m].sort_values("value")
 by_size = l1[l1.value == coefficient].sort_values("m")
 
-# %% mystnb={"figure": {"caption": "The L1 coefficient turned, everything else kept. The pale bar is the paper's setting.", "name": "fig-sensitivity-l1"}, "image": {"alt": "Five panels over the coefficient. L0 and explained variance fall as the coefficient grows, dead latents rise; the correlations change far less than L0 does."}}
+# %% mystnb={"figure": {"caption": "The L1 coefficient turned, everything else kept. The pale bar is the paper's setting.", "name": "fig-sensitivity-l1"}, "image": {"alt": "Five panels over the coefficient. L0 and explained variance fall as the coefficient grows; at the largest coefficients nearly all latents are dead and the correlation is gone."}}
 figures.sweep(
     over(by_coefficient, "value"), xlabel="L1 coefficient", mark=coefficient
 )
 
 # %% [markdown]
-# Compare the *relative* changes: L0 may move by a factor of ten while the correlation hardly notices. Where the
-# coefficient is so large that latents die in numbers, the copy goes first, and the genres go with it.
+# Two things can go wrong. With a small coefficient nearly everything is active, and a latent has no reason to stand for
+# one thing. With a large one latents die, the copy goes first, and the genres go with it. If the correlation has a peak
+# between the two, the setting matters; if it has a plateau, it hardly does.
 
 # %% [markdown]
 # ## The size of the dictionary
 
-# %% mystnb={"figure": {"caption": "The number of latents turned, the L1 coefficient kept. The pale bar is the size of the figure above.", "name": "fig-sensitivity-m"}, "image": {"alt": "Five panels over the number of latents. Held-out correlation rises with the number of latents at first and flattens; dead latents grow with the dictionary."}}
+# %% mystnb={"figure": {"caption": "The number of latents turned, the L1 coefficient kept. The pale bar is the size of the figure above.", "name": "fig-sensitivity-m"}, "image": {"alt": "Five panels over the number of latents. The correlation changes little over the sizes; the number of dead latents grows with the dictionary."}}
 figures.sweep(over(by_size, "m"), xlabel="Latents m", mark=m)
 
 # %% [markdown]
@@ -250,7 +252,7 @@ figures.sweep(over(by_size, "m"), xlabel="Latents m", mark=m)
 # The fair axis for different sparsifiers is neither a coefficient nor $k$ but what they lead to: the number of active
 # latents a row, measured on the test rows. Nulls in grey, at the same L0.
 
-# %% mystnb={"figure": {"caption": "Every autoencoder and the nulls over the number of latents that are active in a test row.", "name": "fig-sensitivity-l0"}, "image": {"alt": "Six panels over L0. All autoencoders explain more variance than the grey nulls at the same L0; their correlations differ less."}}
+# %% mystnb={"figure": {"caption": "Every autoencoder and the nulls over the number of latents that are active in a test row.", "name": "fig-sensitivity-l0"}, "image": {"alt": "Six panels over L0. All autoencoders explain more variance than the grey nulls at the same L0. The correlation of the TopK lines peaks between the ends."}}
 lines = {"L1": by_coefficient}
 for kind in ("TopK", "BatchTopK"):
     for width in widths:
@@ -261,7 +263,7 @@ lines |= {kind: table[table.kind == kind] for kind in nulls}
 figures.sweep(
     {
         label: {
-            name: (rows["L0"][rows["L0"] > 0], rows[column][rows["L0"] > 0])
+            name: (rows["L0"][rows["L0"] >= 1], rows[column][rows["L0"] >= 1])
             for name, rows in lines.items()
         }
         for label, column in {
@@ -278,11 +280,11 @@ figures.sweep(
 )
 
 # %% [markdown]
-# Read the panels against each other. A null's copy is poor, and so is what it recovers of the NDCG, even where its
-# correlation is not: to *correlate* with a genre is cheap, to rebuild the vector from few parts is not. **If the
+# Read the panels against each other. A null that comes near in correlation may still have a poor copy, and recover
+# little of the NDCG: to *correlate* with a genre is one thing, to rebuild the vector from few parts another. **If the
 # lines of a panel change places from one L0 to the next, no sparsifier is better; they are different points of one
 # trade.** One training of each is all that this page has: differences as small as those between seeds on the page of
-# controls mean nothing here.
+# controls mean nothing here. An autoencoder with less than one active latent a row has collapsed and is left out.
 
 # %% tags=["hide-input"]
 against = {}

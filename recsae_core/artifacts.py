@@ -24,7 +24,7 @@ from recsae_core.data import sources, split
 from recsae_core.data.interactions import Interactions
 from recsae_core.data.split import Parts
 from recsae_core.files import read_json, whole, write_json
-from recsae_core.recipes import RecommenderRecipe, digest, fingerprint
+from recsae_core.recipes import RecommenderRecipe, SAERecipe, digest, fingerprint
 from recsae_core.storage import CONFIG
 
 

@@ -203,4 +203,4 @@ def test_saes_that_share_rows_and_batches_are_trained_in_one_pass(root):
     items = [{"name": "small/transformer"}, {"name": "small/popular"}]
     items += [{"name": "small/sae", "sae": {"m": m}} for m in (8, 12)]
     items += [{"name": "small/sae", "seed": 1}, {"name": "small/sae", "train": {"lr": 0.1}}]
-    assert [len(group) for group in editions._passes(items)] == [1, 1, 2, 1, 1]
+    assert [len(group) for group in artifacts.passes(items)] == [1, 1, 2, 1, 1]

@@ -45,7 +45,7 @@ def sweep(
             ax.axvline(mark, color=style.RULE, linewidth=4, zorder=0)
         ax.set_xscale("log")
         wide = np.divide(*ax.get_xlim()[::-1]) > 30
-        ax.xaxis.set_major_locator(LogLocator(subs=(1, 3) if wide else (1, 2, 5)))
+        ax.xaxis.set_major_locator(LogLocator(subs=(1, 3) if wide else (1, 2, 5), numticks=12))
         ax.xaxis.set_major_formatter("{x:g}")
         ax.xaxis.set_minor_formatter("")
         ax.set(xlabel=xlabel, ylabel=quantity)
