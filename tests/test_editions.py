@@ -10,6 +10,7 @@ from project import make, use
 
 from recsae_book import book, editions, notebooks, scoreboard
 from recsae_book.commands import main
+from recsae_core import artifacts
 
 
 @pytest.fixture
@@ -204,3 +205,14 @@ def test_saes_that_share_rows_and_batches_are_trained_in_one_pass(root):
     items += [{"name": "small/sae", "sae": {"m": m}} for m in (8, 12)]
     items += [{"name": "small/sae", "seed": 1}, {"name": "small/sae", "train": {"lr": 0.1}}]
     assert [len(group) for group in artifacts.passes(items)] == [1, 1, 2, 1, 1]
+
+
+def test_an_edition_commits_what_was_trained_and_is_small_enough(root, monkeypatch):
+    profiles = root / "book/profiles.yml"
+    needs = "{n: 6, who: real}, artifacts: [small/popular, small/transformer, {name: small/sae, seed: 1}]"
+    text = profiles.read_text().replace("{n: 6, who: real}", needs)
+    profiles.write_text(text + "    02_second: {committed: false, artifacts: [{name: small/sae, seed: 2}]}\n")
+    assert main(["train", "--edition", "published", "--commit"]) == 0
+    kept = sorted(path.name for path in (root / "data/checkpoints/small").iterdir())
+    assert kept == ["sae-s1", "transformer-s0"]
+    assert artifacts.find("small/sae", 2) is not None

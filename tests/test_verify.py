@@ -78,6 +78,15 @@ def test_training_is_not_allowed(root, capsys):
     assert "this cell trains" in capsys.readouterr().out
 
 
+def test_what_needs_training_is_left_out_by_name(root, capsys):
+    profiles = root / "book/profiles.yml"
+    profiles.write_text(profiles.read_text().replace("{n: 6, who: real}", "{n: 6, who: real}, committed: false"))
+    tamper(root, '"value": 2.0', '"value": 9.0')  # nobody looks
+    assert verify.verify() == 0
+    out = capsys.readouterr().out
+    assert "1 results of 01_first need training" in out and "0 results, 0 differ" in out
+
+
 def test_an_unknown_key_is_an_error(root, capsys):
     assert main(["verify", "published", "toy/real/fourth"]) == 2
     assert "toy/real/fourth: no such result" in capsys.readouterr().err
