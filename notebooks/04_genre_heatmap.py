@@ -44,6 +44,7 @@ import pandas as pd
 from recsae_book import figures
 from recsae_core import artifacts, results
 from recsae_core.interpret import alignment, statistics
+from recsae_core.interpret.fidelity import Replacement
 from recsae_core.recommenders import activations, cases
 from recsae_core.results import Result
 from recsae_core.sae import metrics
@@ -59,15 +60,18 @@ parts = artifacts.parts(dataset)
 attributes, names = parts.test.attributes, parts.test.attribute_names
 
 
-def rows_of(seed: int) -> activations.Rows:
-    """The residual stream after block 0 at all positions of the test users."""
-    model = artifacts.get(f"{dataset}/transformer", seed=seed)
+def rows_of(seed: int, part) -> activations.Rows:
+    """The residual stream after block 0 at all positions of a part's users."""
+    model = models[seed]
     return activations.collect(
-        model, "block0", cases.inputs(parts.test, model.config.length)
+        model, "block0", cases.inputs(part, model.config.length)
     )
 
 
-rows = {seed: rows_of(seed) for seed in seeds}
+models = {
+    seed: artifacts.get(f"{dataset}/transformer", seed=seed) for seed in seeds
+}
+rows = {seed: rows_of(seed, parts.test) for seed in seeds}
 saes = {seed: artifacts.get(f"{dataset}/{sae}", seed=seed) for seed in seeds}
 first = seeds[0]
 print(
@@ -90,17 +94,11 @@ quality = {
     seed: metrics.reconstruction(saes[seed], rows[seed].h) for seed in seeds
 }
 holdout = cases.leave_last_out(parts.test, models[first].config.length)
+mean = {seed: rows_of(seed, parts.sae).h.mean(0) for seed in seeds}
 fidelity = {
-    seed: Replacement(
-        models[seed],
-        "block0",
-        holdout,
-        activations.collect(
-            models[seed],
-            "block0",
-            cases.inputs(parts.sae, models[seed].config.length),
-        ).h.mean(0),
-    ).by(saes[seed])
+    seed: Replacement(models[seed], "block0", holdout, mean[seed]).by(
+        saes[seed]
+    )
     for seed in seeds
 }
 pd.DataFrame(

@@ -309,7 +309,7 @@ def row(value: float, unit: str, note: str, better: str, null: str | None):
 
 def key(kind: str, width: int, k: int, metric: str) -> str:
     name = kind.lower().replace(" ", "-")
-    return f"seqrec/sensitivity/{name}_m{width}_l0_{k}_{metric}"
+    return f"seqrec/sensitivity/{name}_m{width}_l0_{k:g}_{metric}"
 
 
 rows_out = {}

@@ -54,6 +54,7 @@ from recsae_core.interpret import (
 )
 from recsae_core.recommenders import activations, cases
 from recsae_core.results import Result
+from recsae_core.steer.edit import units
 
 # %%
 parts = artifacts.parts(dataset)
@@ -322,7 +323,7 @@ split = model.tail("block0", holdout.cases[:effect_cases])
 rng = np.random.default_rng(0)
 drawn = rng.choice(m, min(effect_latents, m), replace=False)
 latents = np.unique(np.concatenate([mine[varies], drawn]))
-dose = effects.natural_dose(first[sae], test.h)
+dose = units(first[sae], test.h).top.double().numpy()
 direct = (
     effects.direct_effect(
         directions[sae, seeds[0]], model.item.weight, attributes

@@ -39,7 +39,7 @@ validation_users: int = 50  # the dose for everybody is found on them
 validation_positions: int = 3
 asks: list = [0.2, 0.4, 0.6]  # shares of the list
 rule: str = "add"
-bisections: int = 8  # halvings of the range of doses, for each list
+bisections: int = 6  # halvings of the range of doses, for each list
 example: str = (
     ""  # a genre to look at closely; none named: one of middling size
 )

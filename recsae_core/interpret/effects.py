@@ -11,7 +11,6 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from recsae_core.interpret.alignment import nonzero
 from recsae_core.recommenders.base import Split
 from recsae_core.sae.base import Dictionary
 
@@ -22,15 +21,6 @@ def directions(dictionary: Dictionary) -> Float[Tensor, "m d"]:
     one = torch.eye(dictionary.m)
     with torch.no_grad():
         return dictionary.decode(code._replace(value=one)) - dictionary.decode(code._replace(value=0 * one))
-
-
-def natural_dose(dictionary: Dictionary, h: Float[Tensor, "n d"], quantile: float = 0.99) -> Float[np.ndarray, "m"]:
-    """The ``quantile`` of each latent over the rows on which it is above 0: how high it gets by itself; 0 if never."""
-    if not 0 <= quantile <= 1:
-        raise ValueError(f"quantile={quantile}: expected 0 <= quantile <= 1")
-    codes = nonzero(dictionary, h)
-    columns = (codes.data[a:b] for a, b in zip(codes.indptr[:-1], codes.indptr[1:], strict=True))
-    return np.array([np.quantile(z[z > 0], quantile) if (z > 0).any() else 0.0 for z in columns], dtype=np.float64)
 
 
 def direct_effect(

@@ -79,14 +79,6 @@ def test_no_dose_no_effect_and_an_attribute_without_variation_is_undefined(model
     assert (found[:, :3] == 0).all() and np.isnan(found[:, 3]).all()
 
 
-def test_a_natural_dose_is_a_quantile_of_the_rows_that_fire():
-    x = torch.randn(500, D, generator=torch.Generator().manual_seed(0))
-    found = dictionaries.neurons(x)
-    expected = [np.quantile(v[v > 0], 0.9) for v in torch.cat([x, -x], 1).numpy().T]
-    np.testing.assert_allclose(effects.natural_dose(found, x, 0.9), expected, rtol=1e-6)
-    assert (effects.natural_dose(found, x.abs())[D:] == 0).all()
-
-
 def test_bad_input_is_named(model, asked, attributes):
     split = model.before("block0", asked)
     found = sae(split.h)
@@ -98,5 +90,3 @@ def test_bad_input_is_named(model, asked, attributes):
         effects.true_effect(split, found, [0], np.full(1, np.nan), attributes)
     with pytest.raises(ValueError, match="attributes has 29 rows: expected 30"):
         effects.true_effect(split, found, [0], np.ones(1), attributes[1:])
-    with pytest.raises(ValueError, match=r"quantile=99.0: expected 0 <= quantile <= 1"):
-        effects.natural_dose(found, split.h, 99.0)
