@@ -35,7 +35,7 @@ length: int = 50  # positions that the transformer reads; one less is used
 positions: int = (
     5  # lists a user for the single dose: those of the last positions
 )
-validation_users: int = 50  # the dose for everybody is found on them
+validation_users: int = 40  # the dose for everybody is found on them
 validation_positions: int = 3
 asks: list = [0.2, 0.4, 0.6]  # shares of the list
 rule: str = "add"

@@ -52,8 +52,8 @@ def dose_response(
         ax.set(xlabel=xlabel, ylabel=quantity)
         style.grid(ax, "y")
         ax.xaxis.set_tick_params(labelbottom=True)
-    if any(len(lines) > 1 for lines in panels.values()):
-        style.legend(figure, 4)
+        if len(lines) > 1:  # a legend of its own: the colours of another panel are other subjects
+            ax.legend(fontsize=7.5, ncols=2, loc="best", frameon=True, framealpha=0.85, edgecolor="none")
     return figure
 
 

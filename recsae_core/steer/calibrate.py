@@ -63,7 +63,9 @@ def solve(
         tried[dose] = share(dose)
         return tried[dose] - wanted
 
-    sign = 1.0 if gap(0.0) < 0 else -1.0
+    if (missing := gap(0.0)) == 0:
+        return Solution(0.0, tried[0.0], True)
+    sign = 1.0 if missing < 0 else -1.0
     below, dose = 0.0, sign * min(start, limit)
     while reached := sign * gap(dose) < 0:
         if abs(dose) >= limit or abs(dose) >= start * 2**doublings:

@@ -189,6 +189,10 @@ def test_solve_finds_the_dose_of_a_known_curve(wanted, sign):
     assert found.reached and found.dose == pytest.approx(exact, rel=0.02, abs=1e-6) and np.sign(found.dose) == sign
 
 
+def test_solve_leaves_alone_what_is_as_it_is_wanted():
+    assert calibrate.solve(lambda dose: 0.5 + dose, 0.5, start=0.1) == (0.0, 0.5, True)
+
+
 def test_solve_says_what_cannot_be_reached():
     found = calibrate.solve(lambda dose: 0.2 + 0.3 * dose - 0.1 * dose**2, 0.9, start=0.5)  # .425 at most
     assert not found.reached and found.share <= 0.425 and found.share >= 0.4
