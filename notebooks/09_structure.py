@@ -355,6 +355,7 @@ def correlation(one: np.ndarray, other: np.ndarray) -> statistics.Interval:
 
 
 r = aligned[sae, seeds[0]].r
+place = np.searchsorted(latents, mine)  # of the genres' latents among these
 related = {
     "direct and true effect": correlation(direct[latents], true),
     "r and true effect": correlation(r[latents], true),
@@ -363,7 +364,6 @@ related = {
 pd.DataFrame(related, index=["correlation", "low", "high"]).T.round(3)
 
 # %% tags=["skip-verify"] mystnb={"figure": {"caption": "True effect of each genre's top latent (by r) on the scores of every genre.", "name": "fig-structure-effects"}, "image": {"alt": "Square heatmap; where the diagonal is red, the latent raises the genre that it fires on."}}
-place = np.searchsorted(latents, mine)
 figures.genre_heatmap(
     true[place[varies]][:, varies],
     [f"{names[a]} · {mine[a]}" for a in varies],
