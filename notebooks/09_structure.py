@@ -56,6 +56,8 @@ from recsae_core.recommenders import activations, cases
 from recsae_core.results import Result
 from recsae_core.steer.edit import units
 
+figures.style.DPI = 90  # ten figures: the page stays light
+
 # %%
 parts = artifacts.parts(dataset)
 attributes, names = parts.test.attributes, parts.test.attribute_names
