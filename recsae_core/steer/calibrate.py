@@ -67,11 +67,11 @@ def solve(
         return Solution(0.0, tried[0.0], True)
     sign = 1.0 if missing < 0 else -1.0
     below, dose = 0.0, sign * min(start, limit)
-    while reached := sign * gap(dose) < 0:
+    while short := sign * gap(dose) < 0:
         if abs(dose) >= limit or abs(dose) >= start * 2**doublings:
             break
         below, dose = dose, sign * min(2 * abs(dose), limit)
-    if not reached:
+    if not short:
         brentq(
             lambda d: tried[d] - wanted if d in tried else gap(d),
             below,
@@ -81,7 +81,7 @@ def solve(
             disp=False,
         )
     best = min(tried, key=lambda d: (abs(tried[d] - wanted), abs(d)))
-    return Solution(best, tried[best], not reached)
+    return Solution(best, tried[best], not short)
 
 
 @torch.no_grad()

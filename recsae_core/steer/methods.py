@@ -1,5 +1,6 @@
 """Ways to ask a recommender for more of something: each turns a batch of lists and a dose into scores."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol, runtime_checkable
@@ -41,12 +42,12 @@ class Method(Protocol):
         ...
 
 
-class Moves:
+class Moves(ABC):
     """A method that changes the vectors at the site and lets the recommender go on from there."""
 
+    @abstractmethod
     def rows(self, lists: Lists, dose: Dose) -> Float[Tensor, "n d"]:
         """The vectors after the change."""
-        raise NotImplementedError
 
     def __call__(self, lists: Lists, dose: Dose) -> Float[Tensor, "n i"]:
         """``finish`` of the changed vectors."""

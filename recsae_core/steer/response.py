@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from recsae_core.recommenders.base import Recommender, Tails
 from recsae_core.steer.edit import Dose
