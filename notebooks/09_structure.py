@@ -320,7 +320,7 @@ pd.DataFrame(
 # scores change: those of a genre's items against those of all others. Once *directly*, as if the vector went straight
 # to the item vectors (the authors' way); once *truly*, through the remaining block and the last normalisation.
 
-# %% tags=["nbval-ignore-output"]
+# %%
 split = model.tail("block0", holdout.cases[:effect_cases])
 rng = np.random.default_rng(0)
 drawn = rng.choice(m, min(effect_latents, m), replace=False)
@@ -338,7 +338,6 @@ true = effects.true_effect(
     latents.tolist(),
     dose[latents],
     attributes,
-    progress=True,
 )
 
 
