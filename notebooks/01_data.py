@@ -30,10 +30,9 @@ length: int = 50  # the longest history that the model reads
 import numpy as np
 import pandas as pd
 
-from recsae_book import figures
-from recsae_core import artifacts, results
+from recsae_book import artifacts, figures, results
+from recsae_book.results import Result
 from recsae_core.recommenders import cases
-from recsae_core.results import Result
 
 # %% [markdown]
 # ## One table, and what is known about the items

@@ -49,11 +49,10 @@ import numpy as np
 import pandas as pd
 import torch
 
-from recsae_book import figures
-from recsae_core import artifacts, results
+from recsae_book import artifacts, figures, results
+from recsae_book.results import Result
 from recsae_core.interpret import statistics
 from recsae_core.recommenders import cases, ranking
-from recsae_core.results import Result
 
 # %% [markdown]
 # ## Training, once

@@ -41,12 +41,11 @@ seeds: list = [0, 1, 2]  # one transformer and one autoencoder each
 import numpy as np
 import pandas as pd
 
-from recsae_book import figures
-from recsae_core import artifacts, results
+from recsae_book import artifacts, figures, results
+from recsae_book.results import Result
 from recsae_core.interpret import alignment, statistics
 from recsae_core.interpret.fidelity import Replacement
 from recsae_core.recommenders import activations, cases
-from recsae_core.results import Result
 from recsae_core.sae import metrics
 
 # %% [markdown]

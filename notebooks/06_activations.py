@@ -33,11 +33,10 @@ genres: list = []  # which genres to draw; empty: the rarest, two in between and
 import numpy as np
 import pandas as pd
 
-from recsae_book import figures
-from recsae_core import artifacts, results
+from recsae_book import artifacts, figures, results
+from recsae_book.results import Result
 from recsae_core.interpret import alignment
 from recsae_core.recommenders import activations, cases
-from recsae_core.results import Result
 
 # %%
 parts = artifacts.parts(dataset)

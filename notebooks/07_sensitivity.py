@@ -47,11 +47,10 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from recsae_book import figures
-from recsae_core import artifacts, results
+from recsae_book import artifacts, figures, results
+from recsae_book.results import Result
 from recsae_core.interpret import alignment, dictionaries, statistics
 from recsae_core.recommenders import activations, cases, ranking
-from recsae_core.results import Result
 from recsae_core.sae import metrics
 
 # %% [markdown]

@@ -52,8 +52,8 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from recsae_book import figures
-from recsae_core import artifacts, results
+from recsae_book import artifacts, figures, results
+from recsae_book.results import Result
 from recsae_core.interpret import (
     alignment,
     dictionaries,
@@ -62,7 +62,6 @@ from recsae_core.interpret import (
     statistics,
 )
 from recsae_core.recommenders import activations, cases
-from recsae_core.results import Result
 from recsae_core.sae import SAE
 
 # %% [markdown]

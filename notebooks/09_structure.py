@@ -42,8 +42,8 @@ import pandas as pd
 import torch
 from scipy import stats
 
-from recsae_book import figures
-from recsae_core import artifacts, results
+from recsae_book import artifacts, figures, results
+from recsae_book.results import Result
 from recsae_core.interpret import (
     alignment,
     dictionaries,
@@ -53,7 +53,6 @@ from recsae_core.interpret import (
     structure,
 )
 from recsae_core.recommenders import activations, cases
-from recsae_core.results import Result
 from recsae_core.steer.edit import units
 
 figures.style.DPI = 90  # ten figures: the page stays light

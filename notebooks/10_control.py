@@ -56,12 +56,11 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from recsae_book import figures
-from recsae_core import artifacts, results
+from recsae_book import artifacts, figures, results
+from recsae_book.results import Result
 from recsae_core.interpret import alignment, dictionaries, effects, probes
 from recsae_core.interpret import statistics
 from recsae_core.recommenders import activations, cases
-from recsae_core.results import Result
 from recsae_core.steer import calibrate, methods, response
 from recsae_core.steer.edit import units
 
@@ -188,7 +187,7 @@ pd.DataFrame(
 # - **Coverage**, the share of all items that anybody is shown, and **diversity**, how different the lists of two users
 #   are. A method that shows everybody the same ten westerns has a high share and nothing else.
 
-# %% tags=["skip-verify", "nbval-ignore-output"] mystnb={"figure": {"caption": "One latent, from turned down to turned up. Dashed: nothing is changed. Bands are 95% intervals, bootstrap over users.", "name": "fig-control-dose"}, "image": {"alt": "Four panels over the dose. The share of the genre rises in an S, a few related genres rise with it and others fall; accuracy is highest near dose zero and falls on both sides; coverage and diversity fall at large doses."}}
+# %% tags=["skip-verify"] mystnb={"figure": {"caption": "One latent, from turned down to turned up. Dashed: nothing is changed. Bands are 95% intervals, bootstrap over users.", "name": "fig-control-dose"}, "image": {"alt": "Four panels over the dose. The share of the genre rises in an S, a few related genres rise with it and others fall; accuracy is highest near dose zero and falls on both sides; coverage and diversity fall at large doses."}}
 example = names.index(shown[0])
 doses = np.round(np.linspace(-1, 1, grid), 2).tolist()
 turned = response.respond(

@@ -42,12 +42,11 @@ import numpy as np
 import pandas as pd
 import torch
 
-from recsae_book import figures
-from recsae_core import artifacts, results
+from recsae_book import artifacts, figures, results
+from recsae_book.results import Result
 from recsae_core.interpret import alignment, dictionaries, probes, statistics
 from recsae_core.recommenders import activations, cases
 from recsae_core.recommenders.ranking import evaluate
-from recsae_core.results import Result
 from recsae_core.sae import SAE, metrics
 from recsae_core.steer.edit import coded, edit, units
 

@@ -1,4 +1,4 @@
 """What makes the book from the library: notebooks, editions, the scoreboard, verification and the command line.
 
-It knows ``recsae_core``; the library knows nothing of it, so its files change no number and make no notebook stale.
+It knows ``recsae_core``; the library knows nothing of it.
 """

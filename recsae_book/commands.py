@@ -65,15 +65,15 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _datasets() -> None:
-    from recsae_core import artifacts, recipes
+    from recsae_book import artifacts, recipes
 
     for name, dataset in recipes.book().datasets.items():
         print(f"dataset {name}: {dataset.source}, {'at hand' if artifacts.at_hand(name) else 'not on this machine'}")
 
 
 def _list() -> None:
-    from recsae_book import editions
-    from recsae_core import artifacts, paths, recipes
+    from recsae_book import artifacts, editions, recipes
+    from recsae_core import paths
 
     for edition in yaml.safe_load((paths.root() / "book" / "profiles.yml").read_text(encoding="utf-8")):
         print(f"edition {edition}: {', '.join(editions.profile(edition).notebooks) or 'no notebook'}")
@@ -85,7 +85,7 @@ def _list() -> None:
 
 
 def _data(name: str) -> None:
-    from recsae_core import artifacts
+    from recsae_book import artifacts
 
     whole, parts = artifacts.interactions(name), artifacts.parts(name)
     for label, part in {"all": whole, "train": parts.train, "sae": parts.sae, "test": parts.test}.items():
@@ -95,8 +95,7 @@ def _data(name: str) -> None:
 
 
 def _train(args: argparse.Namespace) -> None:
-    from recsae_book import editions
-    from recsae_core import artifacts, recipes
+    from recsae_book import artifacts, editions, recipes
 
     wanted = [{"name": name, "seed": seed} for name in args.names for seed in args.seed or [None]]
     kept = list(wanted)

@@ -17,8 +17,8 @@ import yaml
 from pydantic import BaseModel
 from tqdm import tqdm
 
-from recsae_book import keys, notebooks, scoreboard
-from recsae_core import paths, recipes, results
+from recsae_book import keys, notebooks, recipes, results, scoreboard
+from recsae_core import paths
 from recsae_core.files import write_json
 from recsae_core.strict import STRICT, parse
 
@@ -177,7 +177,7 @@ def _label(name: str, seed: int | None = None, **overrides: Any) -> str:
 
 
 def _train(items: Sequence[Mapping[str, Any]]) -> None:
-    from recsae_core import artifacts
+    from recsae_book import artifacts
 
     artifacts.ensure_all(items, progress=False)
 
@@ -191,7 +191,7 @@ def train(chosen: Sequence[Job], together: bool) -> None:
     items = needed(chosen)
     if not items:
         return
-    from recsae_core import artifacts
+    from recsae_book import artifacts
 
     for kind in ("recommender", "sae"):
         passes = artifacts.passes(item for item in items if recipes.recipe(**item).kind == kind)

@@ -1,7 +1,7 @@
 """The key of an executed notebook: what its numbers depend on, and nothing that they do not depend on.
 
 It covers the code cells, the parameters, the fingerprints of the artifacts, the syntax trees (without docstrings
-and comments) of the modules of ``recsae_core`` and of the figures that the cells import, transitively, and the
+and comments) of the modules that the cells import, transitively, without the machinery that runs them, and the
 versions of the numerical libraries. Prose, docstrings, comments in the package, devices and paths leave it as it is.
 """
 
@@ -13,10 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import recsae_core
+from recsae_book.recipes import digest
 from recsae_core import paths
-from recsae_core.recipes import digest
 
-COVERED = ("recsae_core", "recsae_book.figures")
+COVERED = (
+    "recsae_core",
+    *(f"recsae_book.{part}" for part in ("figures", "artifacts", "recipes", "training", "results")),
+)
 PINNED = ("torch", "numpy", "scipy", "pandas", "scikit-learn", "matplotlib")
 
 

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from recsae_book.results import Result, folder, read
 from recsae_core.files import write_json
-from recsae_core.results import Result, folder, read
 
 SCOREBOARD = "scoreboard.json"
 

@@ -9,9 +9,9 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from recsae_book import editions, notebooks, scoreboard
-from recsae_core import paths, results
-from recsae_core.results import Result
+from recsae_book import editions, notebooks, results, scoreboard
+from recsae_book.results import Result
+from recsae_core import paths
 
 TOLERANCE = 1e-3  # relative
 NO_DATA = 3  # exit code: nothing was compared, because a dataset is not at hand
@@ -58,7 +58,7 @@ def _compute(job: editions.Job, output: Path) -> None:
 
 def absent(jobs: Sequence[editions.Job]) -> list[str]:
     """The datasets that the notebooks read and that are not on this machine."""
-    from recsae_core import artifacts
+    from recsae_book import artifacts
 
     needed = {item["name"].partition("/")[0] for job in jobs for item in job.artifacts}
     needed |= {str(job.parameters["dataset"]) for job in jobs if "dataset" in job.parameters}

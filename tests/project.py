@@ -17,7 +17,8 @@ who = "b"
 import os
 import sys
 
-from recsae_core import paths, results
+from recsae_book import results
+from recsae_core import paths
 
 print(sys.executable, os.environ["OMP_NUM_THREADS"], os.getcwd(), paths.root() / "x")
 print("to be dropped", file=sys.stderr)
@@ -38,7 +39,7 @@ SECOND = """# %% tags=["parameters"]
 broken = False
 
 # %%
-from recsae_core import results
+from recsae_book import results
 
 assert not broken, "told to break"
 results.write("02_second", {"toy/second/one": results.Result(value=1, unit="ones", n=1, better="none")})

@@ -8,7 +8,8 @@ import pytest
 import torch
 from project import ARTIFACTS, make, use
 
-from recsae_core import artifacts, recipes, storage, training
+from recsae_book import artifacts, recipes, training
+from recsae_core import storage
 from recsae_core.__main__ import main
 from recsae_core.files import read_json, write_json
 
@@ -60,7 +61,7 @@ def test_a_seed_and_an_override_are_artifacts_of_their_own(root):
 
 TOGETHER = """
 import os, pathlib, sys, time
-from recsae_core import artifacts
+from recsae_book import artifacts
 made, make = [], artifacts._make
 artifacts._make = lambda *given: (made.append(1), time.sleep(1), make(*given))
 artifacts.parts("small")

@@ -10,8 +10,7 @@ import pandas as pd
 import pytest
 from project import ROOT
 
-from recsae_book import notebooks
-from recsae_core import artifacts, recipes
+from recsae_book import artifacts, notebooks, recipes
 from recsae_core.data import planted
 
 ARTIFACTS = """

@@ -8,9 +8,8 @@ import pytest
 import yaml
 from project import make, use
 
-from recsae_book import book, editions, notebooks, scoreboard
+from recsae_book import artifacts, book, editions, notebooks, scoreboard
 from recsae_book.commands import main
-from recsae_core import artifacts
 
 
 @pytest.fixture

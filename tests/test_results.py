@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from recsae_book import scoreboard
-from recsae_core import results
-from recsae_core.results import Result
+from recsae_book import results, scoreboard
+from recsae_book.results import Result
 
 ONE = {"value": 0.12345678, "unit": "ndcg@10", "n": 604, "better": "higher"}
 

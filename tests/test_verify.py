@@ -3,10 +3,9 @@ import json
 import pytest
 from project import make, use
 
-from recsae_book import editions, scoreboard, verify
+from recsae_book import editions, results, scoreboard, verify
 from recsae_book.commands import main
-from recsae_core import results
-from recsae_core.results import Result
+from recsae_book.results import Result
 
 ONE = Result(value=1.0, low=0.9, high=1.1, interval="95%", unit="ones", n=1, better="none")
 

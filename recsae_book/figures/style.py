@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib import axes
 from matplotlib.figure import Figure as _Figure
 from matplotlib.style import context as look
+from PIL import Image
 
 P = ParamSpec("P")
 Real = float | int | np.number
@@ -61,8 +62,12 @@ class Figure(_Figure):
     def _repr_png_(self) -> bytes:
         buffer = io.BytesIO()
         with look(["default", RC]):
-            self.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
-        return buffer.getvalue()
+            self.savefig(buffer, format="png", dpi=DPI)
+        whole = Image.open(buffer).convert("RGB")
+        small = io.BytesIO()
+        # with a palette a figure takes a third of the space, and a book of many figures stays small
+        whole.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(small, "PNG", optimize=True)
+        return small.getvalue()
 
 
 def canvas(

@@ -59,7 +59,8 @@ def true_effect(
     z = z.with_dense(z.dense())
     contrast, before = _contrast(attributes, base.shape[1]), dictionary.decode(z)
     out = np.empty((len(latents), attributes.shape[1]))
-    for row, (j, add) in enumerate(zip(tqdm(latents, "latents", disable=not progress), dose, strict=True)):
+    quiet = {} if progress else {"disable": True}  # disable=False would overrule $TQDM_DISABLE
+    for row, (j, add) in enumerate(zip(tqdm(latents, "latents", **quiet), dose, strict=True)):
         value = z.value.clone()
         value[:, j] += float(add)
         moved = split.h.index_add(0, at, dictionary.decode(z.with_dense(value)) - before)

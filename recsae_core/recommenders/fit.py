@@ -77,8 +77,9 @@ def fit(
     """
     model.to(device)
     run = _Run(model, train, valid, config, seed, resume)
+    quiet = {} if progress else {"disable": True}  # disable=False would overrule $TQDM_DISABLE
     devices = [torch.device(device)] if torch.device(device).type == "cuda" else []
-    with torch.random.fork_rng(devices=devices), tqdm(total=config.epochs, disable=not progress, unit="epoch") as bar:
+    with torch.random.fork_rng(devices=devices), tqdm(total=config.epochs, unit="epoch", **quiet) as bar:
         torch.manual_seed(seed)
         run.load()
         bar.update(run.epoch)

@@ -97,7 +97,8 @@ def fit(
     runs = [_Run(sae, objective(weights), train) for sae, weights in zip(saes, objectives, strict=True)]
     start, seen = time.perf_counter(), 0
     done = _load(resume, runs) if resume is not None else 0
-    with tqdm(total=total, disable=not progress, unit="row", unit_scale=True) as bar:
+    quiet = {} if progress else {"disable": True}  # disable=False would overrule $TQDM_DISABLE
+    with tqdm(total=total, unit="row", unit_scale=True, **quiet) as bar:
         for batch in stream:
             n = len(batch.h)
             seen += n

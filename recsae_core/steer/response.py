@@ -97,7 +97,8 @@ def respond(
     moved = {name: np.zeros(len(doses[name])) for name in methods}
     length = 0.0
     total = sum(map(len, doses.values())) * len(tails.cases)
-    with torch.no_grad(), tqdm(total=total, disable=not progress, unit="list", unit_scale=True) as bar:
+    quiet = {} if progress else {"disable": True}  # disable=False would overrule $TQDM_DISABLE
+    with torch.no_grad(), tqdm(total=total, unit="list", unit_scale=True, **quiet) as bar:
         for rows, lists in batches(model, site, tails, batch):
             length += float(lists.split.h.norm(dim=1).sum())
             for name, method in methods.items():

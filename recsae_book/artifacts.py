@@ -19,12 +19,13 @@ import yaml
 from filelock import FileLock
 from torch import nn
 
-from recsae_core import paths, recipes
+from recsae_book import recipes
+from recsae_book.recipes import RecommenderRecipe, SAERecipe, digest, fingerprint
+from recsae_core import paths
 from recsae_core.data import sources, split
 from recsae_core.data.interactions import Interactions
 from recsae_core.data.split import Parts
 from recsae_core.files import read_json, whole, write_json
-from recsae_core.recipes import RecommenderRecipe, SAERecipe, digest, fingerprint
 from recsae_core.storage import CONFIG
 
 
@@ -153,7 +154,7 @@ def _beside(folder: Path, kind: str, suffix: str) -> Path:
 
 
 def _make(group: Sequence[Mapping[str, Any]], device: str, progress: bool) -> None:
-    from recsae_core import training
+    from recsae_book import training
 
     chosen, folders = [recipes.recipe(**given) for given in group], [_place(**given)[2] for given in group]
     first, dataset, start = chosen[0], group[0]["name"].partition("/")[0], time.monotonic()
@@ -202,7 +203,7 @@ def get(
     cache. Raises ``ValueError`` where the artifact was trained on other items than the data at hand has, and warns
     where only the interactions differ.
     """
-    from recsae_core import training
+    from recsae_book import training
 
     folder = ensure(name, seed=seed, device=device, progress=progress, **overrides)
     stored, dataset = read_json(folder / CONFIG), name.partition("/")[0]

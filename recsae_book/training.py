@@ -9,9 +9,9 @@ import torch
 from pydantic import TypeAdapter, ValidationError
 from torch import nn
 
+from recsae_book.recipes import RecommenderRecipe, SAERecipe
 from recsae_core import recommenders
 from recsae_core.data.split import Parts
-from recsae_core.recipes import RecommenderRecipe, SAERecipe
 from recsae_core.recommenders import Recommender, cases
 from recsae_core.recommenders.fit import FitConfig, fit
 from recsae_core.strict import parse
