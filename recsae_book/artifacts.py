@@ -24,7 +24,7 @@ from recsae_book.recipes import RecommenderRecipe, SAERecipe, digest, fingerprin
 from recsae_core import paths
 from recsae_core.data import sources, split
 from recsae_core.data.interactions import Interactions
-from recsae_core.data.split import Parts
+from recsae_core.data.split import Hidden, Parts
 from recsae_core.files import read_json, whole, write_json
 from recsae_core.storage import CONFIG
 
@@ -37,9 +37,9 @@ def interactions(dataset: str) -> Interactions:
 
 
 @cache
-def parts(dataset: str) -> Parts:
+def parts(dataset: str) -> Parts | Hidden:
     """The split of a dataset of ``book/artifacts.yml``; made once a process."""
-    return split.seqrec(interactions(dataset), **recipes.dataset(dataset).split)
+    return split.by_rule(interactions(dataset), **recipes.dataset(dataset).split)
 
 
 def at_hand(dataset: str) -> bool:
@@ -61,8 +61,8 @@ def _vocabulary(dataset: str) -> str:
 
 @cache
 def _data(dataset: str) -> str:
-    whole, found = parts(dataset), hashlib.sha256()
-    for part in (whole.train, whole.sae, whole.test):
+    found = hashlib.sha256()
+    for part in parts(dataset).tables:
         for column in (part.user, part.item):
             found.update(column.astype("<i8").tobytes())
     return found.hexdigest()
@@ -129,7 +129,7 @@ def untrained(chosen: RecommenderRecipe | SAERecipe) -> bool:
 
 
 def passes(wanted: Iterable[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:
-    """What is not there yet, each once: alone, or with the SAEs that have parent, site, rows, seed, training the same.
+    """What is not there yet, each once: alone, or with the SAEs that read the same batches in the same training.
 
     One pass over the activations is enough for all of a list.
     """
@@ -138,7 +138,9 @@ def passes(wanted: Iterable[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]
         if find(**given) is None:
             values = recipes.resolved(**given)
             common = (
-                [values[key] for key in ("parent", "site", "rows", "seed", "train")] if "site" in values else values
+                [values.get(key) for key in ("parent", "site", "rows", "pairs", "seed", "train")]
+                if "site" in values
+                else values
             )
             groups.setdefault(digest(common), {})[digest(values)] = given
     return [list(group.values()) for group in groups.values()]

@@ -27,7 +27,7 @@ class Dataset(BaseModel):
     source: str
     options: dict[str, Any] = {}
     files: dict[str, str] = {}  # options that name the reader's own files: no part of a fingerprint
-    split: dict[str, Any] = {}  # arguments of split.seqrec
+    split: dict[str, Any] = {}  # arguments of split.by_rule
 
 
 class RecommenderRecipe(BaseModel):
@@ -41,6 +41,7 @@ class RecommenderRecipe(BaseModel):
     fit: dict[str, Any] | None = None  # None: in closed form
     seed: int = 0
     version: int = 1  # raised by hand when the method changes
+    half: bool = False  # the weights are rounded to half precision at the end, so that the stored file is half as large
 
 
 class SAERecipe(BaseModel):
@@ -53,12 +54,14 @@ class SAERecipe(BaseModel):
     parent_seed: int | None = None  # None: the same as the SAE's
     site: str
     rows: Literal["train", "sae", "test"] = "sae"  # the part of the split whose inputs are read
+    pairs: Literal["all", "random", "positive"] | None = None  # at "user+item": whose scores the SAE is to keep
     preset: str
     sae: dict[str, Any] = {}
     terms: dict[str, float] = {}
     train: dict[str, Any] = {}
     seed: int = 0
     version: int = 1
+    half: bool = False
 
     @property
     def seed_of_parent(self) -> int:
@@ -127,7 +130,9 @@ def recipe(name: str, seed: int | None = None, **overrides: Any) -> RecommenderR
 def resolved(name: str, seed: int | None = None, **overrides: Any) -> dict[str, Any]:
     """The recipe with its dataset, or its parent's fingerprint and its preset's values, in place of their names."""
     chosen = recipe(name, seed, **overrides)
-    values = chosen.model_dump()
+    # what a recipe can say since later is no part of the fingerprints of those that do not say it
+    later = {key for key in ("half", "pairs") if not getattr(chosen, key, None)}
+    values = chosen.model_dump(exclude=later)
     if isinstance(chosen, RecommenderRecipe):
         from recsae_core.data import sources
 

@@ -1,66 +1,96 @@
 """What a recipe says, done: the one place that knows how recommenders and SAEs are trained, saved and loaded."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from pydantic import TypeAdapter, ValidationError
-from torch import nn
+from torch import Tensor, nn
 
 from recsae_book.recipes import RecommenderRecipe, SAERecipe
 from recsae_core import recommenders
-from recsae_core.data.split import Parts
-from recsae_core.recommenders import Recommender, cases
+from recsae_core.data.split import Hidden, Parts
+from recsae_core.recommenders import MODELS, Recommender, activations, cases
 from recsae_core.recommenders.fit import FitConfig, fit
 from recsae_core.strict import parse
 
 
 def recommender(
-    recipe: RecommenderRecipe, parts: Parts, state: Path, device: str, progress: bool
+    recipe: RecommenderRecipe, parts: Parts | Hidden, state: Path, device: str, progress: bool
 ) -> tuple[Recommender, dict[str, Any]]:
     """A trained recommender and the report of its training; ``state`` is where a killed training goes on from."""
     g = torch.Generator().manual_seed(recipe.seed)
-    model = recommenders.build(recipe.model, n_items=parts.train.n_items, generator=g, **recipe.config)
+    sizes = {"n_items": parts.train.n_items}
+    if recipe.model in MODELS and "n_users" in {field.name for field in fields(MODELS[recipe.model][1])}:
+        sizes["n_users"] = parts.train.n_users
+    model = recommenders.build(recipe.model, generator=g, **sizes, **recipe.config)
     if recipe.fit is None:
         return model.learn(parts.train), {}
     try:
         config = TypeAdapter(FitConfig).validate_python(recipe.fit)
     except ValidationError as error:
         raise ValueError(f"fit: {error}") from error
-    length = model.config.length
-    train, valid = cases.sequences(parts.train, length), cases.leave_last_out(parts.sae, length)
+    if isinstance(parts, Hidden):
+        train, valid = cases.pairs_of(parts.train), cases.leave_hidden_out(parts.train, parts.valid)
+    else:
+        length = model.config.length
+        train, valid = cases.sequences(parts.train, length), cases.leave_last_out(parts.sae, length)
     state.parent.mkdir(parents=True, exist_ok=True)
     report = fit(model, train, valid, config, seed=recipe.seed, device=device, resume=state, progress=progress)
-    return model, asdict(report)
+    return _rounded(model, recipe.half), asdict(report)
 
 
 BATCHES = 1_000_003  # added to the seed for the batches: they are the same whatever the weights begin from
 
 
 def saes(
-    recipes: Sequence[SAERecipe], parent: Recommender, parts: Parts, state: Path, device: str, progress: bool
+    recipes: Sequence[SAERecipe], parent: Recommender, parts: Parts | Hidden, state: Path, device: str, progress: bool
 ) -> list[tuple[nn.Module, dict[str, Any]]]:
-    """Trained SAEs and the reports of their training, on the parent's vectors at all positions of a part.
+    """Trained SAEs and the reports of their training, on the parent's vectors at a site, of all units of a part.
 
     The recipes have site, rows, seed and training in common. Each SAE ends as it would have alone.
     """
-    from recsae_core.recommenders import activations
     from recsae_core.sae import SAE, SAEConfig, TrainConfig
     from recsae_core.sae import fit as fit_saes
 
     first, values = recipes[0], [recipe.merged() for recipe in recipes]
-    read = cases.inputs(getattr(parts, first.rows), parent.config.length)
-    rows = activations.collect(parent, first.site, read).h
-    configs = [parse(SAEConfig, value["sae"] | {"d": rows.shape[1]}, "sae") for value in values]
+    rows = _rows(first, parent, parts)
+    width = parent.sites[first.site]
+    configs = [parse(SAEConfig, value["sae"] | {"d": width}, "sae") for value in values]
     models = [SAE(config, torch.Generator().manual_seed(first.seed)).to(device) for config in configs]
     train, g = parse(TrainConfig, values[0]["train"], "train"), torch.Generator().manual_seed(BATCHES + first.seed)
     state.parent.mkdir(parents=True, exist_ok=True)
     terms = [value["terms"] for value in values]
     done = fit_saes(models, rows, terms, train, generator=g, resume=state, progress=progress)
     reports = [{"history": r.history, "rows": r.rows, "dead": int(r.dead.sum())} for r in done]
-    return [(r.sae, report | {"seconds": round(r.seconds, 1)}) for r, report in zip(done, reports, strict=True)]
+    return [
+        (_rounded(r.sae, recipe.half), report | {"seconds": round(r.seconds, 1)})
+        for r, report, recipe in zip(done, reports, recipes, strict=True)
+    ]
+
+
+def _rows(recipe: SAERecipe, parent: Recommender, parts: Parts | Hidden) -> Tensor | activations.Pairs:
+    """What an SAE is trained on: vectors, or batches of users and items with the scores that they lead to."""
+    if isinstance(parts, Parts):
+        read = cases.inputs(getattr(parts, recipe.rows), parent.config.length)
+        return activations.collect(parent, recipe.site, read).h
+    if recipe.site != "user+item" or recipe.pairs is None or recipe.rows == "train":
+        given = f"site {recipe.site!r}, pairs={recipe.pairs}, rows={recipe.rows!r}"
+        raise ValueError(f"{given}: expected site 'user+item', pairs and rows 'sae' or 'test' where items are hidden")
+    users, items = parts.sae_users if recipe.rows == "sae" else parts.test_users, np.arange(parts.train.n_items)
+    if recipe.pairs == "positive":
+        taken = np.isin(parts.train.user, users)
+        users, items = parts.train.user[taken], parts.train.item[taken]
+    kind = "given" if recipe.pairs == "positive" else recipe.pairs
+    users, items = (torch.from_numpy(ids.astype(np.int64)) for ids in (users, items))
+    return activations.Pairs(parent, users, items, kind, torch.Generator().manual_seed(BATCHES + recipe.seed))
+
+
+def _rounded(module: nn.Module, half: bool) -> nn.Module:
+    return module.half().float() if half else module
 
 
 def load(folder: Path, kind: str, device: str) -> nn.Module:

@@ -16,9 +16,12 @@ WEIGHTS, CONFIG = "weights.safetensors", "config.json"
 
 
 def save(folder: Path, tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> None:
-    """Write tensors and their configuration as one folder, replacing an older one as a whole."""
+    """Write tensors and their configuration as one folder, replacing an older one as a whole.
+
+    A float32 tensor that loses nothing in half precision is written so.
+    """
     with whole(folder) as fresh:
-        save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, fresh / WEIGHTS)
+        save_file({k: _small(v.detach().cpu().contiguous()) for k, v in tensors.items()}, fresh / WEIGHTS)
         write_json(fresh / CONFIG, config)
 
 
@@ -28,9 +31,15 @@ def load(folder: Path, device: str | torch.device = "cpu") -> tuple[dict[str, Te
         if not (folder / name).is_file():
             raise ValueError(f"{folder}: no {name}; expected a folder with {WEIGHTS} and {CONFIG}")
     try:
-        return load_file(folder / WEIGHTS, device=str(device)), read_json(folder / CONFIG)
+        tensors = load_file(folder / WEIGHTS, device=str(device))
+        return {k: v.float() if v.dtype == torch.half else v for k, v in tensors.items()}, read_json(folder / CONFIG)
     except Exception as error:  # safetensors raises its own error type for a damaged header
         raise ValueError(f"{folder}: cannot be read ({error}); delete it and make it again") from error
+
+
+def _small(t: Tensor) -> Tensor:
+    half = t.half() if t.dtype == torch.float32 else t
+    return half if torch.equal(half.to(t.dtype), t) else t
 
 
 def write_state(path: Path, state: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:

@@ -1,10 +1,13 @@
 """Which users and which events train the recommender, train the SAE, and test both."""
 
 import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Int
 
 from recsae_core.data.interactions import Interactions
 
@@ -17,6 +20,27 @@ class Parts:
     sae: Interactions  # trains the SAE, and stops the recommender's training
     test: Interactions  # the newest users, all of whose events lie at or after the cut
     cut: int  # seconds since 1970; train and sae hold nothing from then on
+
+    @property
+    def tables(self) -> tuple[Interactions, ...]:
+        """All groups."""
+        return self.train, self.sae, self.test
+
+
+@dataclass(frozen=True)
+class Hidden:
+    """The items of every user in three: the same users, and the same items, in the same order in each part."""
+
+    train: Interactions  # trains the recommender
+    valid: Interactions  # stops its training
+    test: Interactions  # scores it
+    sae_users: Int[np.ndarray, "s"]  # their vectors train the SAE
+    test_users: Int[np.ndarray, "t"]  # the others: fidelity and control are measured on them
+
+    @property
+    def tables(self) -> tuple[Interactions, ...]:
+        """All parts."""
+        return self.train, self.valid, self.test
 
 
 def seqrec(inter: Interactions, *, test_share: float = 0.1, train_share: float = 0.6, seed: int = 42) -> Parts:
@@ -61,3 +85,57 @@ def seqrec(inter: Interactions, *, test_share: float = 0.1, train_share: float =
     vocabulary = np.unique(inter.item[before])
     parts = (inter.rows(part).with_items(vocabulary) for part in (train, sae, test))
     return Parts(*parts, cut=cut)
+
+
+def hidden(
+    inter: Interactions,
+    *,
+    hidden: int = 5,
+    valid: int = 1,
+    test_share: float = 0.2,
+    drop: Sequence[int] = (),
+    seed: int = 42,
+) -> Hidden:
+    """Hide items of every user at random, whenever they were taken (2511.18024, the authors' data notebooks).
+
+    A user's item counts once. Items that nobody took leave the table, then the users ``drop`` (ids of the source)
+    and those with fewer than ``hidden + valid + 1`` items leave the rows. ``hidden`` items of each user are ``test``
+    and, what the authors lack, ``valid`` others stop the training. ``test_share`` of the users are kept from the SAE.
+
+    Raises:
+        ValueError: a number that is not possible, a user to drop who is not there, or no user with enough items.
+    """
+    if hidden < 1 or valid < 1:
+        raise ValueError(f"hidden={hidden}, valid={valid}: expected at least 1 of each")
+    if not 0 < test_share < 1:
+        raise ValueError(f"test_share={test_share}: expected a number between 0 and 1, both excluded")
+    if absent := [user for user in drop if user not in set(inter.user_ids.tolist())]:
+        raise ValueError(f"drop={list(drop)}: no user {absent[0]!r}")
+    once = np.zeros(len(inter), dtype=bool)
+    once[np.unique(inter.user.astype(np.int64) * inter.n_items + inter.item, return_index=True)[1]] = True
+    whole = inter.rows(once).with_items(np.unique(inter.item))
+    enough = np.bincount(whole.user, minlength=whole.n_users) > hidden + valid
+    enough &= ~np.isin(whole.user_ids, list(drop))
+    if enough.sum() < 2:
+        raise ValueError(f"{enough.sum()} users have {hidden + valid + 1} items: expected at least 2 such users")
+    whole = whole.rows(enough[whole.user])
+
+    g = np.random.default_rng(seed)
+    order = np.lexsort((g.random(len(whole)), whole.user))
+    first = np.searchsorted(whole.user, np.arange(whole.n_users))
+    place = np.empty(len(whole), dtype=np.int64)  # of a row among those of its user, in random order
+    place[order] = np.arange(len(whole)) - first[whole.user[order]]
+    users = g.permutation(whole.n_users)
+    n = max(1, int(round(test_share * len(users), 9)))
+    parts = place >= hidden + valid, (place >= hidden) & (place < hidden + valid), place < hidden
+    return Hidden(*map(whole.rows, parts), sae_users=np.sort(users[n:]), test_users=np.sort(users[:n]))
+
+
+RULES: Mapping[str, Callable[..., Parts | Hidden]] = {"seqrec": seqrec, "hidden": hidden}
+
+
+def by_rule(inter: Interactions, *, rule: str = "seqrec", **options: Any) -> Parts | Hidden:
+    """``inter`` split by the rule of that name with its options; ``ValueError`` lists the rules there are."""
+    if rule not in RULES:
+        raise ValueError(f"rule={rule!r}: expected one of {', '.join(RULES)}")
+    return RULES[rule](inter, **options)

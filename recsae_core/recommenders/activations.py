@@ -36,3 +36,45 @@ def collect(model: Recommender, site: str, cases: Cases, batch: int = 256) -> Ro
         case = torch.where(split.case < 0, -1, split.case + number * batch)
         parts.append(Rows(split.h.detach().cpu(), case.cpu(), split.item.cpu(), split.last.cpu()))
     return Rows(*(torch.cat(column) for column in zip(*parts, strict=True)))
+
+
+class Pairs:
+    """Users and items of a two-tower model together, a stop at "user+item" a batch: an SAE's rows, and its teacher.
+
+    ``kind`` says which scores ``finish`` gives: of "all" users of the batch with all its items, or of row ``i`` with
+    row ``i`` alone, which are drawn apart ("random") or stay together as given ("given": one user and one item an
+    interaction, say). A pass holds every user (or given pair) once and as many items, in an order that each pass
+    draws anew; items go around in an order of their own.
+    """
+
+    def __init__(
+        self,
+        model: Recommender,
+        users: Int[Tensor, "u"],
+        items: Int[Tensor, "i"],
+        kind: str,
+        generator: torch.Generator,
+        batch: int = 256,
+    ) -> None:
+        if kind not in ("all", "random", "given"):
+            raise ValueError(f"kind={kind!r}: expected 'all', 'random' or 'given'")
+        if not len(users) or not len(items) or (kind == "given" and len(users) != len(items)):
+            raise ValueError(f"{len(users)} users and {len(items)} items: expected some of each, and pairs if given")
+        self.model, self.users, self.items, self.kind, self.g, self.batch = model, users, items, kind, generator, batch
+        self.waiting = items[:0]
+
+    def __iter__(self) -> Iterator[Split]:
+        for rows in torch.randperm(len(self.users), generator=self.g).split(self.batch):
+            users = self.users[rows]
+            items = self.items[rows] if self.kind == "given" else self._next(len(rows))
+            if self.kind == "all":
+                yield self.model.before("user+item", Cases(users, users.new_empty(len(users), 0)), items)
+            else:
+                yield self.model.paired(users, items)
+
+    def _next(self, n: int) -> Int[Tensor, "n"]:
+        while len(self.waiting) < n:
+            order = torch.randperm(len(self.items), generator=self.g)
+            self.waiting = torch.cat([self.waiting, self.items[order]])
+        found, self.waiting = self.waiting[:n], self.waiting[n:]
+        return found

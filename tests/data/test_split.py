@@ -1,3 +1,5 @@
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -123,3 +125,72 @@ def test_movielens_1m_is_split_as_the_authors_split_it():
     western = parts.test.attributes[:, parts.test.attribute("Western")]
     read = np.concatenate([h[-129:-1] for h in parts.test.histories()])
     assert abs(western[read].sum() - 1_026) <= 5  # the authors' count; equal times in another order move it by some
+
+
+@given(
+    st.integers(0, 2**32 - 1),
+    st.fixed_dictionaries(sizes),
+    st.integers(1, 3),
+    st.integers(1, 2),
+    st.sampled_from([0.1, 0.2, 0.5]),
+)
+def test_hidden_items_are_a_partition_of_what_each_user_took(seed, size, hidden, valid, share):
+    g = np.random.default_rng(seed)
+    user, item = g.integers(0, size["users"], size["n"]), g.integers(0, size["items"], size["n"])
+    inter = world(user, item, g.integers(0, size["times"], size["n"]), n_items=size["items"])
+    try:
+        parts = split.hidden(inter, hidden=hidden, valid=valid, test_share=share, seed=seed % 100)
+    except ValueError:
+        reject()
+    pairs = {(int(u), int(i)) for u, i in zip(user, item, strict=True)}
+    taken = [{row[:2] for row in events(part)} for part in parts.tables]
+    enough = {u for u, _ in pairs if sum(v == u for v, _ in pairs) > hidden + valid}
+    assert set.union(*taken) == {pair for pair in pairs if pair[0] in enough}
+    assert sum(map(len, taken)) == len(set.union(*taken)) == sum(map(len, parts.tables))
+    for part, n in zip(parts.tables[1:], (valid, hidden), strict=True):
+        assert (np.bincount(part.user) == n).all()
+    for part in parts.tables:
+        assert part.user_ids.tolist() == sorted(enough)
+        assert part.items["id"].tolist() == sorted({i for _, i in pairs})
+    assert sorted([*parts.sae_users, *parts.test_users]) == list(range(len(enough)))
+    assert len(parts.test_users) == max(1, int(share * len(enough) + 1e-9)) < len(enough)
+
+
+def few():
+    return world(np.repeat([3, 5, 9], 8), np.tile(np.arange(8), 3), np.arange(24))
+
+
+def test_hidden_repeats_itself_and_follows_its_seed():
+    one, again, other = (split.hidden(few(), hidden=3, seed=seed) for seed in (1, 1, 2))
+    assert events(one.test) == events(again.test) != events(other.test)
+
+
+def test_columns_stay_when_a_user_is_dropped():
+    inter = world([1] * 8 + [2] * 7 + [4] * 7, [*range(8), *range(7), *range(7)], np.arange(22))
+    parts = split.hidden(inter, drop=[1])
+    assert parts.train.n_items == 8 and parts.train.user_ids.tolist() == [2, 4], "item 7 was user 1's alone"
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"hidden": 0}, r"hidden=0, valid=1: expected at least 1"),
+        ({"valid": 0}, r"hidden=5, valid=0"),
+        ({"test_share": 1.0}, r"test_share=1.0"),
+        ({"drop": [7]}, r"drop=\[7\]: no user 7"),
+        ({"hidden": 8}, r"0 users have 10 items: expected at least 2"),
+        ({"rule": "halves"}, r"rule='halves': expected one of seqrec, hidden"),
+    ],
+)
+def test_hidden_says_what_is_not_possible(options, message):
+    with pytest.raises(ValueError, match=message):
+        split.by_rule(few(), **{"rule": "hidden"} | options)
+
+
+def test_movielens_as_the_authors_have_it():
+    needs("data")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of a copy that differs from the official file
+        parts = split.hidden(sources.load("ml-1m"), drop=[4169])
+    assert (parts.train.n_users, parts.train.n_items, sum(map(len, parts.tables))) == (6_039, 3_706, 997_895)
+    assert len(parts.test_users) == 1_207
