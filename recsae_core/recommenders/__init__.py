@@ -1,6 +1,6 @@
 """Recommenders that stop half-way: models that split at a site, one fit loop, full ranking. Knows ``data``."""
 
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ import torch
 from recsae_core import storage
 from recsae_core.recommenders.base import Cases, Recommender, Split
 from recsae_core.recommenders.baselines import EASE, EASEConfig, ItemKNN, ItemKNNConfig, MostPopular, MostPopularConfig
+from recsae_core.recommenders.towers import MF, NCF, MFConfig, NCFConfig, TwoTowers
 from recsae_core.recommenders.transformer import SASRecConfig, Transformer, TransformerConfig
 
 __all__ = ["MODELS", "Cases", "Recommender", "Split", "build", "load", "save"]
@@ -19,22 +20,29 @@ MODELS: dict[str, tuple[type[Recommender], type]] = {
     "most-popular": (MostPopular, MostPopularConfig),
     "item-knn": (ItemKNN, ItemKNNConfig),
     "ease": (EASE, EASEConfig),
+    "mf": (MF, MFConfig),
+    "ncf": (NCF, NCFConfig),
 }
 
 
-def build(name: str, *, generator: torch.Generator | None = None, **config: Any) -> Recommender:
+def build(
+    name: str, *, generator: torch.Generator | None = None, n_users: int | None = None, **config: Any
+) -> Recommender:
     """A new, untrained recommender; ``generator`` draws the initial weights where the model has any.
 
-    Raises ``ValueError`` for an unknown name or option.
+    ``n_users`` is for models with a vector a user; the others pass it over. Raises ``ValueError`` for an unknown name
+    or option.
     """
     if name not in MODELS:
         raise ValueError(f"recommender {name!r}: expected one of {', '.join(MODELS)}")
     model, options = MODELS[name]
+    if n_users is not None and "n_users" in (field.name for field in fields(options)):
+        config["n_users"] = n_users
     try:
         filled = options(**config)
     except TypeError as error:
         raise ValueError(f"{name}: {str(error).rpartition('__init__() ')[2]}") from error
-    return model(filled, generator) if model is Transformer else model(filled)
+    return model(filled, generator) if issubclass(model, Transformer | TwoTowers) else model(filled)
 
 
 def save(model: Recommender, folder: Path) -> None:

@@ -56,6 +56,21 @@ class Holdout:
 
 
 @dataclass(frozen=True)
+class Sets:
+    """Cases with the several items that were hidden from each user, and the items that are no longer news."""
+
+    cases: Cases
+    target: Int[Tensor, "n t"]  # right-padded with -1
+    seen: Int[Tensor, "n s"]  # right-padded with -1
+
+    def __len__(self) -> int:
+        return len(self.target)
+
+    def __getitem__(self, rows: slice | Tensor) -> "Sets":
+        return Sets(self.cases[rows], self.target[rows], self.seen[rows])
+
+
+@dataclass(frozen=True)
 class Tails:
     """The rows of ``Recommender.tail``, with the item that came next after each and what was no longer news then."""
 
@@ -131,6 +146,9 @@ class Recommender(nn.Module, ABC):
     @abstractmethod
     def forward(self, cases: Cases, items: Int[Tensor, "c"] | None = None) -> Float[Tensor, "n c"]:
         """Scores of ``items`` (all, where None) for each case; higher is better, no item masked."""
+
+    def begin(self, train: Cases) -> None:
+        """Called once before training with all that it is trained on."""
 
     def loss(self, batch: Cases, g: torch.Generator) -> Float[Tensor, ""]:
         """The training loss of a batch, a mean over what is predicted; ``g`` supplies all randomness but dropout."""

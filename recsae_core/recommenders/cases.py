@@ -6,7 +6,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from recsae_core.data.interactions import Interactions
-from recsae_core.recommenders.base import Cases, Holdout, Tails
+from recsae_core.recommenders.base import Cases, Holdout, Sets, Tails
 
 
 def pad(histories: list[np.ndarray]) -> Int[Tensor, "n t"]:
@@ -58,6 +58,45 @@ def tails(inter: Interactions, length: int, positions: int = 20) -> Tails:
         row[earlier] = True
     case, target = torch.tensor([(row, int(item)) for row, item, _ in ends]).T
     return Tails(cases, case, target, seen)
+
+
+def of_users(users: Int[Tensor, "n"]) -> Cases:
+    """Cases of users known to the model, with empty histories."""
+    return Cases(users, torch.empty((len(users), 0), dtype=torch.int64))
+
+
+def pairs_of(inter: Interactions) -> Cases:
+    """One case an interaction, its item the history: what a model of users and items is trained on."""
+    user, item = (torch.from_numpy(column.astype(np.int64)) for column in (inter.user, inter.item))
+    return Cases(user, item[:, None])
+
+
+def hidden_sets(
+    train: Interactions, hidden: Interactions, users: Int[np.ndarray, "n"] | None = None, *, histories: bool = False
+) -> Sets:
+    """The items hidden from ``users`` (all that have some, where None), to be found among those not in ``train``.
+
+    With ``histories`` the cases carry each user's items of ``train``, for models that read these instead of the user.
+    Raises ``ValueError`` for other users or items in ``hidden``, and for a user from whom nothing is hidden.
+    """
+    if (train.n_users, train.n_items) != (hidden.n_users, hidden.n_items):
+        sizes = [f"{part.n_users} users and {part.n_items} items" for part in (train, hidden)]
+        raise ValueError(f"train has {sizes[0]}, hidden {sizes[1]}: expected the same of both")
+    taken, targets = train.histories(), hidden.histories()
+    users = np.unique(hidden.user) if users is None else users
+    if bare := [int(u) for u in users if not len(targets[u])]:
+        raise ValueError(f"nothing is hidden from user {bare[0]} ({len(bare)} such users): expected an item at least")
+    seen = pad([taken[u] for u in users])
+    cases = of_users(torch.from_numpy(users.astype(np.int64)))
+    return Sets(Cases(cases.user, seen) if histories else cases, pad([targets[u] for u in users]), seen)
+
+
+def leave_hidden_out(train: Interactions, hidden: Interactions) -> Holdout:
+    """The one item hidden from each user, to be found among those not in ``train``; users without are left out."""
+    sets = hidden_sets(train, hidden)
+    if sets.target.shape[1] != 1:
+        raise ValueError(f"{sets.target.shape[1]} items are hidden from a user: expected one")
+    return Holdout(sets.cases, sets.target[:, 0], sets.seen)
 
 
 def _users(inter: Interactions, length: int) -> tuple[Int[Tensor, "n"], list[np.ndarray]]:

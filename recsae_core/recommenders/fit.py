@@ -110,7 +110,9 @@ class _Run:
         self.history: list[Row] = []
         self.best_epoch, self.seconds = 0, 0.0
         shapes = {name: list(p.shape) for name, p in model.named_parameters()}
-        data = [zlib.crc32(x.cpu().numpy().tobytes()) for x in (train.history, valid.cases.history, valid.target)]
+        model.begin(train)
+        read = (train.user, train.history, valid.cases.user, valid.cases.history, valid.target)
+        data = [zlib.crc32(x.cpu().numpy().tobytes()) for x in read]
         self.key = {"fit": asdict(config), "seed": seed, "cases": [len(train), len(valid)], "parameters": shapes}
         self.key |= {"data": data, "model": repr(getattr(model, "config", None))}
 
