@@ -32,8 +32,13 @@ class SAEConfig:
     tied: bool = False  # the encoder is the decoder
     unit_norm: bool = True  # decoder rows have norm 1, kept so while training
     standardize: Literal["none", "scalar", "per_dimension"] = "none"  # "scalar": one mean and std over all entries
-    init: Literal["linear", "decoder"] = "decoder"  # encoder: torch's default | a copy of the decoder
-    b_dec: Literal["zero", "mean"] = "mean"  # where the bias begins; "mean": of the training rows
+    # each row minus its mean, by its std; the decoder puts back the row's own ("restored") or those of training rows
+    row_norm: Literal["none", "restored", "averaged"] = "none"
+    # encoder: torch's default | a copy of the decoder | as "decoder", which begins as torch's default for the encoder
+    init: Literal["linear", "decoder", "transposed"] = "decoder"
+    b_dec: Literal["zero", "mean", "none"] = "mean"  # where the bias begins; "mean": of training rows; "none": no bias
+    rho: float | None = None  # the share of rows on which terms "kl" and "kl_mean" want each latent active
+    prefixes: list[int] | None = None  # lengths for term "prefixes", the last one m
 
     def __post_init__(self) -> None:
         for name in ("d", "m"):
@@ -47,6 +52,12 @@ class SAEConfig:
         for name in ("threshold", "bandwidth"):
             if self.sparsifier == "jumprelu" and not 0 < (getattr(self, name) or 0) < math.inf:
                 raise ValueError(f"{name}={getattr(self, name)}: expected a positive number")
+        if self.rho is not None and not 0 < self.rho < 1:
+            raise ValueError(f"rho={self.rho}: expected a number between 0 and 1, both excluded")
+        if (p := self.prefixes) is not None and (not p or sorted({0, *p}) != [0, *p] or p[-1] != self.m):
+            raise ValueError(f"prefixes={p}: expected lengths that increase from 1 or more to m={self.m}")
+        if self.row_norm != "none" and self.d == 1:
+            raise ValueError(f"row_norm={self.row_norm!r}: expected 'none' with d=1, where rows have no std")
         foreign = {"k": not counted} | dict.fromkeys(("threshold", "bandwidth"), self.sparsifier != "jumprelu")
         for name in foreign:
             if foreign[name] and getattr(self, name) is not None:
@@ -59,6 +70,8 @@ THRESHOLD_ROWS = 20_000  # over which the threshold of "batchtopk" is a running 
 class SAE(nn.Module):
     """``z = sparsify(W_enc (u - b_dec) + b_enc)``, ``u_hat = z W_dec + b_dec``, ``u`` the standardised row.
 
+    With ``row_norm``, ``u`` is shifted and divided by its own mean and std before, and ``u_hat`` the other way after.
+
     ``encode`` and ``decode`` take and return rows in the units of the site. All that they need is in ``state_dict``.
     """
 
@@ -67,8 +80,12 @@ class SAE(nn.Module):
         self.config, self.d, self.m = config, config.d, config.m
         bound = config.d**-0.5
         direction = torch.randn(self.m, self.d, generator=generator)
-        self.W_dec = nn.Parameter(F.normalize(direction, dim=1))
-        self.b_dec, self.b_enc = nn.Parameter(torch.zeros(self.d)), nn.Parameter(torch.zeros(self.m))
+        if config.init == "transposed":
+            direction.uniform_(-bound, bound, generator=generator)
+        whole = config.init == "transposed" and not config.unit_norm
+        self.W_dec = nn.Parameter(direction if whole else F.normalize(direction, dim=1))
+        self.b_dec = nn.Parameter(torch.zeros(self.d), requires_grad=config.b_dec != "none")
+        self.b_enc = nn.Parameter(torch.zeros(self.m))
         if not config.tied:
             linear = torch.empty(self.m, self.d).uniform_(-bound, bound, generator=generator)
             self.W_enc = nn.Parameter(linear if config.init == "linear" else self.W_dec.detach().clone())
@@ -78,6 +95,9 @@ class SAE(nn.Module):
         self.register_buffer("scale", torch.ones(self.d))
         self.register_buffer("mean", torch.zeros(self.d))  # of the standardised training rows
         self.register_buffer("variance", torch.ones(()))  # their mean squared distance from it, summed over d
+        if config.row_norm != "none":
+            self.register_buffer("row_mean", torch.zeros(1, 1))  # averages over the standardised training rows
+            self.register_buffer("row_std", torch.ones(1, 1))
         self.register_buffer("prepared", torch.zeros((), dtype=torch.bool))
         if config.sparsifier == "batchtopk":
             self.register_buffer("threshold", torch.zeros(()))  # of pre-activations in evaluation mode
@@ -107,11 +127,17 @@ class SAE(nn.Module):
         if self.config.standardize != "none":
             self.shift.copy_(mean)
             self.scale.copy_(torch.where(std > 1e-6 * std.max(), std, 1.0))  # a constant dimension stays as it is
-        u_mean, u_std = _moments(self.standardized(x[: len(x)]))
+        u = self.standardized(x[: len(x)])
+        u_mean, u_std = _moments(u)
         self.mean.copy_(u_mean)
         self.variance.copy_(u_std.square().sum())
         if not self.variance > 0:
             raise ValueError("all rows are equal: expected rows that differ")
+        if self.config.row_norm != "none":
+            mean, std = _of_rows(u)
+            self.row_mean.fill_(mean.double().mean())
+            self.row_std.fill_(std.double().mean())
+            u_mean = _moments((u - mean) / std)[0]
         if self.config.b_dec == "mean":
             self.b_dec.copy_(u_mean)
         self.prepared.fill_(True)
@@ -127,7 +153,16 @@ class SAE(nn.Module):
 
     def run(self, u: Float[Tensor, "n d"]) -> tuple[Float[Tensor, "n m"], Code]:
         """Pre-activations and code of standardised rows."""
-        return SPARSIFIERS[self.config.sparsifier](self, u)
+        sparsify = SPARSIFIERS[self.config.sparsifier]
+        if self.config.row_norm == "none":
+            return sparsify(self, u)
+        mean, std = _of_rows(u)
+        pre, z = sparsify(self, (u - mean) / std)
+        return pre, z._replace(norm=(mean, std)) if self.config.row_norm == "restored" else z
+
+    def norm(self, z: Code) -> tuple[Tensor, Tensor] | None:
+        """Mean and std that the decoder puts back into each row: the code's own, else the average of training rows."""
+        return None if self.config.row_norm == "none" else z.norm or (self.row_mean, self.row_std)
 
     @torch.no_grad()
     def follow(self, z: Code) -> None:
@@ -151,9 +186,14 @@ class SAE(nn.Module):
         if z.index is None:
             whole = prefix is None  # a slice of everything would still cost a copy of the gradient
             value, W = (z.value, self.W_dec) if whole else (z.value[:, :prefix], self.W_dec[:prefix])
-            return torch.addmm(self.b_dec, value, W)
+            return self.rescaled(torch.addmm(self.b_dec, value, W), z)
         value = z.value if prefix is None else z.value * (z.index < prefix)
-        return weighted_rows(value, z.index, self.W_dec) + self.b_dec
+        return self.rescaled(weighted_rows(value, z.index, self.W_dec) + self.b_dec, z)
+
+    def rescaled(self, v: Float[Tensor, "n d"], z: Code) -> Float[Tensor, "n d"]:
+        """What the decoder made of a code, with mean and std of its rows put back."""
+        norm = self.norm(z)
+        return v if norm is None else torch.addcmul(norm[0], v, norm[1])
 
     def encode(self, x: Float[Tensor, "n d"]) -> Code:
         """The code of rows of the site; ``ValueError`` where they are not finite floats of width ``d``."""
@@ -184,6 +224,12 @@ class SAE(nn.Module):
         except RuntimeError as error:
             raise ValueError(f"{folder}: the weights do not fit the configuration ({error})") from error
         return sae.eval()
+
+
+def _of_rows(u: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and std of each row, ``[n, 1]``; unbiased, and 1e-5 more than it is (2511.18024, the authors' code)."""
+    std, mean = torch.std_mean(u, 1, keepdim=True)
+    return mean, std + 1e-5
 
 
 def _moments(x: Tensor) -> tuple[Tensor, Tensor]:

@@ -17,7 +17,7 @@ class Code(NamedTuple):
     value: Float[Tensor, "n w"]
     index: Int[Tensor, "n w"] | None
     m: int  # latents in the dictionary
-    norm: tuple[Tensor, Tensor] | None = None  # shift and scale of each row, put back by the decoder
+    norm: tuple[Tensor, Tensor] | None = None  # mean and std of each row, [n, 1], put back by the decoder
 
     def dense(self) -> Float[Tensor, "n m"]:
         """The code with one column a latent."""

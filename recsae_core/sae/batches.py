@@ -16,6 +16,7 @@ class Batch(NamedTuple):
 
     h: Tensor
     finish: Callable[[Tensor], Tensor] | None = None  # the rest of the recommender, where the rows come with one
+    sides: Tensor | None = None  # [2, n], averages over users and over items, where both are among the rows
 
 
 def from_tensor(x: Tensor, size: int, total: int, replacement: bool, g: torch.Generator) -> Iterator[Batch]:
@@ -86,7 +87,11 @@ def _passes(source: Iterable[Any], epochs: int | None) -> Iterator[Batch]:
 def _split(chunk: Any) -> Batch:
     if not (hasattr(chunk, "h") and hasattr(chunk, "finish")):
         raise ValueError(f"rows hold a {type(chunk).__name__}: expected tensors, or objects with h and finish")
-    return Batch(chunk.h, chunk.finish)
+    if not hasattr(chunk, "case"):
+        return Batch(chunk.h, chunk.finish)
+    sides = torch.stack([chunk.case >= 0, chunk.case < 0])
+    count = sides.sum(1, keepdim=True)
+    return Batch(chunk.h, chunk.finish, sides / count if count.all() else None)
 
 
 def peek(batches: Iterator[Batch]) -> tuple[Tensor, Iterator[Batch]]:

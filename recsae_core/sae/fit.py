@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -105,8 +106,9 @@ def fit(
             bar.update(n)
             if seen <= done:  # drawn and trained on before the kill
                 continue
+            target = cache(partial(_target, batch))  # computed once for all SAEs, if at all
             for run in runs:
-                run.step(batch, seen)
+                run.step(batch, seen, target)
             if seen // train.log_every > (seen - n) // train.log_every:
                 _log(runs, seen, bar, on_log)
                 if resume is not None:
@@ -158,12 +160,17 @@ def _check(x: Tensor, saes: Sequence[SAE], before: int) -> None:
         raise ValueError(f"row {before + int(bad.nonzero()[0])} holds NaN or infinity: expected finite numbers")
 
 
+@torch.no_grad()
+def _target(batch: Batch) -> Tensor:
+    return batch.finish(batch.h.detach())
+
+
 class _Run:
     """One SAE in training: its optimiser, its clocks, its sums since the last log."""
 
     def __init__(self, sae: SAE, terms: dict[str, tuple[float, Term]], train: TrainConfig) -> None:
         self.sae, self.terms, self.train = sae.train(), terms, train
-        self.parameters = list(sae.parameters())
+        self.parameters = [p for p in sae.parameters() if p.requires_grad]
         self.optimiser = torch.optim.Adam(
             self.parameters,
             lr=train.lr,
@@ -178,13 +185,13 @@ class _Run:
     def dead(self) -> Tensor:
         return self.silent >= self.train.dead_after
 
-    def step(self, batch: Batch, seen: int) -> None:
+    def step(self, batch: Batch, seen: int, target: Callable[[], Tensor]) -> None:
         sae = self.sae
         x = batch.h.detach().to(sae.b_dec)
         finish = batch.finish and (lambda u: batch.finish(sae.restored(u)))
         u = sae.standardized(x)
         pre, z = sae.run(u)
-        p = Pass(u, pre, z, sae.reconstruct(z), self.dead, sae, finish)
+        p = Pass(u, pre, z, sae.reconstruct(z), self.dead, sae, finish, finish and target, batch.sides)
         values = {name: term(p) for name, (_, term) in self.terms.items()}
         loss = sum(weight * values[name] for name, (weight, _) in self.terms.items())
         self.optimiser.zero_grad()

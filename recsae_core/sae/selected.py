@@ -100,9 +100,10 @@ class _CentredLinear(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx, g):
-        (x, weight), (need_x, *_) = ctx.saved_tensors, ctx.needs_input_grad
+        (x, weight), (need_x, need_centre, *_) = ctx.saved_tensors, ctx.needs_input_grad
         g_bias = g.sum(0)
-        return g @ weight if need_x else None, _through_bias(g_bias, weight), g.T @ x, g_bias
+        g_centre = _through_bias(g_bias, weight) if need_centre else None
+        return g @ weight if need_x else None, g_centre, g.T @ x, g_bias
 
 
 class _SelectedLinear(torch.autograd.Function):

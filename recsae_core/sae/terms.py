@@ -1,9 +1,14 @@
-"""The terms of the objective: free functions of one pass, each a mean over rows that no batching changes."""
+"""The terms of the objective: free functions of one pass.
 
+Each is a mean over rows that no batching changes, but for "kl" and "kl_mean", which look at rates over the batch.
+"""
+
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
@@ -25,6 +30,8 @@ class Pass(NamedTuple):
     dead: Bool[Tensor, "m"]  # latents that have not fired within the window
     sae: "SAE"
     finish: Callable[[Tensor], Tensor] | None  # the rest of the recommender, for rows like ``x``; None without one
+    target: Callable[[], Tensor] | None = None  # finish(x) without a gradient, computed once for all SAEs of a pass
+    sides: Float[Tensor, "2 n"] | None = None  # averages over users and over items; None without both among the rows
 
 
 Term = Callable[[Pass], Float[Tensor, ""]]
@@ -67,6 +74,8 @@ def auxk(p: Pass, k: int | None = None) -> Float[Tensor, ""]:
     index = largest(pre, k)
     residual = (p.x - p.x_hat).detach()
     made = weighted_rows(pre.gather(1, index).relu(), dead[index], p.sae.W_dec)
+    if (norm := p.sae.norm(p.z)) is not None:
+        made = made * norm[1]
     return (residual - made).square().sum(1).mean() / p.sae.variance
 
 
@@ -80,7 +89,87 @@ def l0(p: Pass) -> Float[Tensor, ""]:
     return step(p.pre, p.sae.log_threshold, p.sae.config.bandwidth).sum(1).mean()
 
 
+def kl(p: Pass) -> Float[Tensor, ""]:
+    """Sum over latents of ``KL(rho || r)``, ``r`` the share of rows on which a latent is active; "relu" alone.
+
+    Users and items have shares of their own, and both sums are added. A step has no gradient, so a row passes on that
+    of ``sigmoid(pre / s)``, ``s`` the standard deviation of the latent's pre-activations in the batch: whatever the
+    scale, a latent that is active too often is lowered and one that never is is raised.
+    """
+    if p.sae.config.sparsifier != "relu":
+        raise ValueError(f"term 'kl' needs free firing rates, not sparsifier={p.sae.config.sparsifier!r}: use 'relu'")
+    smooth = torch.sigmoid(p.pre / (p.pre.detach().std(0, unbiased=False) + 1e-6))
+    rate = _by_side(p, smooth + (p.z.value.sign() - smooth).detach())
+    low = 0.5 / len(p.x) if p.sides is None else 0.5 * p.sides.amax(1, keepdim=True)  # half a row: a finite pull
+    return _divergence(p, rate + (rate.clamp(low, 1 - low) - rate).detach())
+
+
+def kl_mean(p: Pass) -> Float[Tensor, ""]:
+    """As ``kl`` with the mean value of a latent in place of its share (2511.18024, the authors' code).
+
+    The mean is held within 1e-6 and 1 - 1e-6; a latent whose mean lies outside receives no gradient.
+    """
+    return _divergence(p, _by_side(p, p.z.dense()).clamp(1e-6, 1 - 1e-6))
+
+
+def _by_side(p: Pass, value: Tensor) -> Tensor:
+    """The mean of each column over users and over items, ``[2, m]``, or over all rows, ``[m]``."""
+    return value.mean(0) if p.sides is None else p.sides.to(value) @ value
+
+
+def _divergence(p: Pass, rate: Tensor) -> Tensor:
+    if (rho := p.sae.config.rho) is None:
+        raise ValueError("rho=None: terms 'kl' and 'kl_mean' expect a rho of SAEConfig between 0 and 1")
+    return (rho * (math.log(rho) - rate.log()) + (1 - rho) * (math.log1p(-rho) - torch.log1p(-rate))).sum()
+
+
+def prefixes(p: Pass) -> Float[Tensor, ""]:
+    """Sum over the lengths in ``SAEConfig.prefixes`` of the ``mse`` of what so many first latents decode to.
+
+    With it the first latents learn to do without the others (Matryoshka SAEs: Bussmann et al. 2503.17547; 2511.18024).
+    """
+    lengths = p.sae.config.prefixes
+    if lengths is None:
+        raise ValueError("prefixes=None: term 'prefixes' expects lengths in SAEConfig.prefixes")
+    total = mse(p)  # of the last length, which is all latents
+    if p.z.index is not None:
+        return total + sum(mse(p._replace(x_hat=p.sae.reconstruct(p.z, length))) for length in lengths[:-1])
+    made = p.sae.b_dec
+    for start, end in zip([0, *lengths], lengths[:-1], strict=False):
+        made = torch.addmm(made, p.z.value[:, start:end], p.sae.W_dec[start:end])
+        total = total + mse(p._replace(x_hat=p.sae.rescaled(made, p.z)))
+    return total
+
+
+def prediction_mse(p: Pass) -> Float[Tensor, ""]:
+    """Mean of ``(finish(x_hat) - finish(x))^2`` over all that ``finish`` returns (2511.18024, logistic MF)."""
+    return F.mse_loss(*_predictions(p))
+
+
+def prediction_bce(p: Pass) -> Float[Tensor, ""]:
+    """Mean cross-entropy of ``finish(x_hat)`` with the targets ``sigmoid(finish(x))`` (2511.18024, NCF on ML-1M).
+
+    ``finish`` returns logits. The smallest value is the entropy of the targets, not 0.
+    """
+    made, target = _predictions(p)
+    return F.binary_cross_entropy_with_logits(made, target.sigmoid())
+
+
+def prediction_probability(p: Pass) -> Float[Tensor, ""]:
+    """As ``prediction_mse`` of the probabilities, ``finish`` returning logits (2511.18024, NCF on Last.FM)."""
+    made, target = _predictions(p)
+    return F.mse_loss(made.sigmoid(), target.sigmoid())
+
+
+def _predictions(p: Pass) -> tuple[Tensor, Tensor]:
+    if p.finish is None or p.target is None:
+        raise ValueError("a prediction term needs the rest of the recommender: expected rows with h and finish")
+    return p.finish(p.x_hat), p.target()
+
+
 TERMS: dict[str, Term] = {"l2": l2, "mse": mse, "fvu": fvu, "l1": l1, "auxk": auxk, "l0": l0}
+TERMS |= {"kl": kl, "kl_mean": kl_mean, "prefixes": prefixes}
+TERMS |= {f.__name__: f for f in (prediction_mse, prediction_bce, prediction_probability)}
 
 
 def objective(weights: Any) -> dict[str, tuple[float, Term]]:

@@ -34,7 +34,7 @@ def load(name: str) -> Preset:
     """The preset called ``name``; ``ValueError`` lists the presets, or names the key of the file that is wrong."""
     stored = _read(name)
     plain = values(name)
-    parse(SAEConfig, plain["sae"] | {"d": 1}, f"{name}.yml, sae")
+    parse(SAEConfig, plain["sae"] | {"d": 2}, f"{name}.yml, sae")
     if unknown := plain["terms"].keys() - TERMS.keys():
         raise ValueError(f"{name}.yml, terms: {', '.join(unknown)}: expected some of {', '.join(TERMS)}")
     source = {f"{section}.{key}": entry["source"] for section in SECTIONS for key, entry in stored[section].items()}
