@@ -4,6 +4,7 @@ All are ``Dictionary``s and are made in one line from training rows, so that a n
 """
 
 import warnings
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -65,6 +66,19 @@ class Thresholded:
         return self.inner.decode(z, prefix)
 
 
+class Mapped(Linear):
+    """Any map from rows to codes, with a linear decoder."""
+
+    def __init__(self, code: Callable[[Tensor], Tensor], W_dec: Tensor, offset: Tensor) -> None:
+        super().__init__(W_dec, W_dec, shift=offset, offset=offset)
+        self.code = code
+
+    def encode(self, x: Float[Tensor, "n d"]) -> Code:
+        """The dense code of each row."""
+        check_rows(x, self.d)
+        return Code(self.code(x), None, self.m)
+
+
 def neurons(x: Float[Tensor, "n d"]) -> Linear:
     """The raw dimensions, signed, each beside its negative (m = 2 d); decodes exactly (half of ``z - z_negated``).
 
@@ -105,6 +119,54 @@ def ica(x: Float[Tensor, "n d"], components: int | None = None, rows: int = 10_0
         torch.from_numpy(a).to(x.dtype) for a in (found.mean_, found.components_, found.mixing_.T)
     )
     return Linear(torch.cat([unmixing, -unmixing]), torch.cat([mixing, -mixing]) / 2, shift=mean, offset=mean)
+
+
+def rotation(x: Float[Tensor, "n d"], generator: torch.Generator) -> Linear:
+    """A random orthogonal basis about the mean, signed, each axis beside its negative (m = 2 d); decodes exactly.
+
+    Controls for: the choice of axes. What a rotation finds is in the space, not in the basis.
+    """
+    check_rows(x, x.shape[1])
+    return _both_signs(torch.linalg.qr(torch.randn(x.shape[1], x.shape[1], generator=generator))[0].to(x), _mean(x))
+
+
+def nmf(x: Float[Tensor, "n d"], m: int, rows: int = 10_000) -> Mapped:
+    """``m`` non-negative parts, scikit-learn's NMF of at most ``rows`` rows shifted by the minimum of each column.
+
+    A row's code is its ``scipy.optimize.nnls`` solution; below the minimum counts as at it. Controls for: parts that
+    only add, as those of a ReLU code do.
+    """
+    from scipy.optimize import nnls
+    from sklearn.decomposition import NMF
+
+    check_rows(x, x.shape[1])
+    _check_m(m)
+    low, init = x.min(0).values, "nndsvda" if m <= min(x.shape) else "random"
+    sample = (x - low)[torch.linspace(0, len(x) - 1, min(rows, len(x))).long()].double().numpy()
+    parts = NMF(m, init=init, random_state=0, max_iter=400, tol=1e-3).fit(sample).components_
+
+    def code(h: Tensor) -> Tensor:
+        above = (h - low).clamp(min=0).double().numpy()
+        return torch.from_numpy(np.array([nnls(parts.T, row)[0] for row in above]).reshape(-1, m)).to(h.dtype)
+
+    return Mapped(code, torch.from_numpy(parts).to(x.dtype), low)
+
+
+def kmeans(x: Float[Tensor, "n d"], m: int, l0: float | int, generator: torch.Generator) -> Mapped:
+    """``m`` k-means centres; ``z = relu(radius - |x - centre|)``, one radius for ``l0`` active latents a row.
+
+    Controls for: grouping rows that lie together, without directions. The decoder is fitted by least squares.
+    """
+    from sklearn.cluster import KMeans
+
+    check_rows(x, x.shape[1])
+    if not 0 < l0 < m <= len(x):
+        raise ValueError(f"l0={l0}, m={m}: expected 0 < l0 < m <= {len(x)}, the number of rows")
+    seed = int(torch.randint(2**31, (), generator=generator))
+    centres = torch.from_numpy(KMeans(m, n_init=4, random_state=seed).fit(x.double().numpy()).cluster_centers_).to(x)
+    radius = -_threshold(-torch.cdist(x, centres), l0)
+    near = lambda h: (radius - torch.cdist(h, centres)).relu_()  # noqa: E731
+    return Mapped(near, *least_squares(near(x), x))
 
 
 def random_relu(x: Float[Tensor, "n d"], m: int, l0: float | int, generator: torch.Generator) -> Linear:

@@ -26,6 +26,9 @@ def builders(data):
         "neurons": lambda: di.neurons(x),
         "pca": lambda: di.pca(x),
         "ica": lambda: di.ica(x, rows=1000),
+        "rotation": lambda: di.rotation(x, g),
+        "nmf": lambda: di.nmf(x, 12, rows=500),
+        "kmeans": lambda: di.kmeans(x, M, L0, g),
         "random_relu": lambda: di.random_relu(x, M, L0, g),
         "data_rows": lambda: di.data_rows(x, M, L0, g),
         "item_embeddings": lambda: di.item_embeddings(torch.randn(50, 8, generator=g), x, M, L0, g),
@@ -38,7 +41,7 @@ def builders(data):
 
 
 NAMES = list(builders(world()))
-SPARSE = ["random_relu", "data_rows", "item_embeddings", "untrained", "untrained_topk", "untrained_linear"]
+SPARSE = ["kmeans", "random_relu", "data_rows", "item_embeddings", "untrained", "untrained_topk", "untrained_linear"]
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +109,40 @@ def test_ica_finds_independent_sources_that_pca_does_not():
     closest = lambda d: np.corrcoef(d.encode(x).dense().numpy().T, source.T)[:16, 16:].max(0).min()  # noqa: E731
     assert closest(di.ica(x)) > 0.98 > 0.9 > closest(di.pca(x))
     assert di.ica(x, 3, rows=500).m == 6
+
+
+def test_a_rotation_is_an_orthogonal_basis_that_decodes_exactly_and_is_seeded(data):
+    make = lambda seed: di.rotation(data.h, torch.Generator().manual_seed(seed))  # noqa: E731
+    axes = make(0).W_enc[:8]
+    torch.testing.assert_close(axes @ axes.T, torch.eye(8), atol=1e-5, rtol=0)
+    torch.testing.assert_close(make(0).decode(make(0).encode(data.h)), data.h, atol=1e-5, rtol=1e-5)
+    assert torch.equal(make(0).W_enc, make(0).W_enc) and not torch.equal(make(0).W_enc, make(1).W_enc)
+
+
+def test_nmf_finds_parts_that_only_add_and_its_code_is_the_best_mixture():
+    rng = np.random.default_rng(0)
+    parts = np.kron(np.eye(3), np.ones((1, 4)))  # three blocks of four columns
+    x = torch.from_numpy(rng.exponential(size=(500, 3)) @ parts).float()
+    found = di.nmf(x, 3)
+    z = found.encode(x)
+    assert (z.value >= 0).all() and torch.equal(z.value, found.encode(x).value)
+    assert (found.decode(z) - x).square().sum() < 1e-3 * (x - x.mean(0)).square().sum()
+    shares = F.normalize(found.W_dec, dim=1) @ F.normalize(torch.from_numpy(parts).float(), dim=1).T
+    assert (shares.max(1).values > 0.99).all() and len(set(shares.argmax(1).tolist())) == 3
+    below = x.min(0).values - torch.rand(12)
+    torch.testing.assert_close(found.encode(below[None]).value, found.encode(x.min(0).values[None]).value)
+
+
+def test_the_top_rows_of_a_cluster_are_those_nearest_to_its_centre():
+    g = torch.Generator().manual_seed(0)
+    x = torch.randn(3, 1, 8, generator=g) * 10 + torch.randn(3, 50, 8, generator=g)
+    x = x.flatten(0, 1)
+    z = di.kmeans(x, 3, 1, g).encode(x).dense()
+    assert (z > 0).sum(1).float().mean() == pytest.approx(1, abs=0.02)
+    for cluster in range(3):
+        rows = x[cluster * 50 : (cluster + 1) * 50]
+        nearest = int((rows - rows.mean(0)).norm(dim=1).argmin()) + cluster * 50
+        assert nearest in z.argmax(0).tolist()
 
 
 def test_axes_that_have_not_settled_are_taken_without_a_warning(recwarn):
@@ -201,6 +238,12 @@ def test_bad_input_is_named(data):
         di.data_rows(data.h, 5000, 4, g)
     with pytest.raises(ValueError, match=r"components=9: expected 1 <= components <= 8"):
         di.pca(data.h, 9)
+    with pytest.raises(ValueError, match=r"m=0: expected at least 1"):
+        di.nmf(data.h, 0)
+    with pytest.raises(ValueError, match=r"l0=3, m=3: expected 0 < l0 < m <= 4000"):
+        di.kmeans(data.h, 3, 3, g)
+    with pytest.raises(ValueError, match=r"NaN or infinite"):
+        di.kmeans(data.h / 0, 3, 2, g)
     with pytest.raises(ValueError, match=r"expected least_squares or logistic"):
         probe(data.h, data.item, data.attributes, "svm")
     with pytest.raises(ValueError, match=r"x has 9 columns: expected d=8"):
