@@ -36,7 +36,7 @@ def fetch(url: str, sha256: str, folder: Path, *, progress: bool = True) -> Path
 
 
 def members(archive: Path, folder: str, names: Sequence[str], remedy: str) -> dict[str, Raw]:
-    """The files ``folder/name`` of a zip, read into memory; nothing is written to disk.
+    """The files ``folder/name`` of a zip (or ``name``, if it has no folder), read into memory; none is written to disk.
 
     Raises:
         ValueError: the archive is truncated or corrupt, lacks a file, or holds a name that leads out of its folder.
@@ -49,8 +49,9 @@ def members(archive: Path, folder: str, names: Sequence[str], remedy: str) -> di
                 if leads_out or stat.S_ISLNK(info.external_attr >> 16):
                     raise ValueError(f"{archive}: member {info.filename!r} leads out of the archive; {remedy}")
             there = set(opened.namelist())
-            if missing := [name for name in names if f"{folder}/{name}" not in there]:
-                raise ValueError(f"{archive}: no {folder}/{missing[0]} in the archive; {remedy}")
-            return {n: Raw(f"{archive}, {folder}/{n}", opened.read(f"{folder}/{n}"), remedy) for n in names}
+            inside = "" if names[0] in there else f"{folder}/"
+            if missing := [name for name in names if inside + name not in there]:
+                raise ValueError(f"{archive}: no {inside}{missing[0]} in the archive; {remedy}")
+            return {n: Raw(f"{archive}, {inside}{n}", opened.read(inside + n), remedy) for n in names}
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError) as error:
         raise ValueError(f"{archive}: truncated or corrupt archive ({error}); {remedy}") from error

@@ -32,7 +32,7 @@ def movielens_dat(files: Mapping[str, Raw]) -> Interactions:
     catalogue = _movies(movies, rows(movies, "::", ("id", "title", "genres")))
     names = ("user", "item", "rating", "time")
     ratings = read(files["ratings.dat"].utf8("latin-1"), dict.fromkeys(names, "int64"), "::", names)
-    return _assemble(ratings, catalogue, repeats=False)
+    return assemble(ratings, catalogue, repeats=False)
 
 
 def movielens_csv(files: Mapping[str, Raw]) -> Interactions:
@@ -47,7 +47,7 @@ def movielens_csv(files: Mapping[str, Raw]) -> Interactions:
     kinds = {"userId": "int64", "movieId": "int64", "rating": "float64", "timestamp": "int64"}
     ratings = read(files["ratings.csv"].utf8("utf-8"), kinds, ",")
     ratings.frame.columns = ["user", "item", "rating", "time"]
-    return _assemble(ratings, _movies(movies, below), repeats=False)
+    return assemble(ratings, _movies(movies, below), repeats=False)
 
 
 def music4all(files: Mapping[str, Raw]) -> Interactions:
@@ -123,10 +123,10 @@ def anybody(
         catalogue = _catalogue(
             items, below, names, attribute_sep, unlabelled == "error", " (or pass unlabelled='keep')"
         )
-    return _assemble(events, catalogue, duplicates, repeats=True)
+    return assemble(events, catalogue, duplicates, repeats=True)
 
 
-def _assemble(events: Table, catalogue: Catalogue | None, duplicates: str = "error", *, repeats: bool) -> Interactions:
+def assemble(events: Table, catalogue: Catalogue | None, duplicates: str = "error", *, repeats: bool) -> Interactions:
     """Contiguous ids, sorted rows. Where ``repeats``, a user may take an item again at another time."""
     frame = events.frame
     if not len(frame):

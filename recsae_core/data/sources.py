@@ -14,7 +14,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict
 
 from recsae_core import paths
-from recsae_core.data import parsers
+from recsae_core.data import lastfm, parsers
 from recsae_core.data.download import fetch, members
 from recsae_core.data.interactions import Interactions
 from recsae_core.data.tables import Raw
@@ -26,7 +26,7 @@ class Source(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     title: str
-    parser: Literal["planted", "csv", "movielens_dat", "movielens_csv", "music4all"]
+    parser: Literal["planted", "csv", "movielens_dat", "movielens_csv", "music4all", "lastfm_hetrec", "lastfm_msd"]
     licence: str
     cite: str | None = None
     folders: tuple[str, ...] = ()  # names under $RECSAE_DATA, the first also the folder inside the archive
@@ -67,7 +67,7 @@ def load(name: str, **options: Any) -> Interactions:
         return csv(**options)
     _refuse(name, options, ())
     files, vouched = find(source)
-    read = getattr(parsers, source.parser)
+    read = getattr(lastfm if source.parser.startswith("lastfm") else parsers, source.parser)
     return replace(read(files), provenance=_provenance(name, source, files, vouched))
 
 

@@ -15,7 +15,8 @@ import numpy as np
 import pandas as pd
 
 Row = tuple[int, list[str]]  # the line on which a row begins, and its fields
-WORDS = {"int64": "a whole number", "float64": "a number", "str": "some text"}
+WORDS = {"int64": "a whole number", "float64": "a number", "str": "some text", "category": "some text"}
+TEXT = ("str", "category")
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ def header(raw: Raw, sep: str, needed: Sequence[str] = ()) -> list[str]:
 
 
 def read(raw: Raw, kinds: Mapping[str, str], sep: str, names: Sequence[str] = ()) -> Table:
-    """The columns ``kinds`` (name -> "int64", "float64" or "str") of a table; no field may be empty.
+    """The columns ``kinds`` (name -> "int64", "float64", "str", "category") of a table; no field may be empty.
 
     A table without a header has its ``names`` given; separated by ``::`` it must hold whole numbers alone.
     """
@@ -122,7 +123,7 @@ def read(raw: Raw, kinds: Mapping[str, str], sep: str, names: Sequence[str] = ()
                 io.BytesIO(content), sep=comma, dtype=kind, keep_default_na=False, index_col=False, **options
             )[list(kinds)]
         for name, kind in kinds.items():
-            if kind == "str" and (frame[name].isna() | (frame[name] == "")).any():
+            if kind in TEXT and (frame[name].isna() | (frame[name] == "")).any():
                 raise ValueError(f"{name} is empty")
             if kind == "float64" and not np.isfinite(frame[name]).all():
                 raise ValueError(f"{name} is not finite")
@@ -149,7 +150,7 @@ def _find_fault(
 
 
 def _is(field: str, kind: str) -> bool:
-    if kind == "str":
+    if kind in TEXT:
         return field != ""
     if kind == "int64":
         return re.fullmatch(r"\s*[+-]?[0-9]+\s*", field) is not None and abs(int(field)) < 2**63
