@@ -1,24 +1,23 @@
-"""Two towers: a vector a user, a vector an item, and a score of the two: logistic MF and an MLP (NCF).
+"""Two towers: a vector a user, a vector an item, and a logit of the two: logistic MF and an MLP (NCF).
 
-The recommenders of Arviv et al. 2511.18024, whose code trains them against one drawn negative a positive. What differs
-here: logits everywhere (no second sigmoid), Adam, negatives drawn anew each time and never a training positive.
+The recommenders of Arviv et al. 2511.18024, without the second sigmoid of their code.
 """
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
+from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from recsae_core.recommenders.base import Cases, Recommender, Split, check_items, check_rows, frozen
 
-PAIRS = 1 << 14  # of users and items whose hidden layers are held at once
+PAIRS = 1 << 14  # users times items whose hidden layers are held at once
 
 
 @dataclass(frozen=True)
@@ -28,8 +27,8 @@ class MFConfig:
     n_items: int
     n_users: int
     d: int = 20
-    negatives: int = 1  # items drawn for each positive
-    l2: float = 0.0  # half of it times the squared vectors and biases of a pair joins the pair's loss
+    negatives: int = 1  # items drawn beside each positive
+    l2: float = 0.0  # half of it times the squared lengths of a pair's vectors is added to the pair's loss
 
     def __post_init__(self) -> None:
         for name in ("n_items", "n_users", "d", "negatives"):
@@ -47,23 +46,27 @@ class NCFConfig(MFConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        object.__setattr__(self, "hidden", tuple(self.hidden))
+        object.__setattr__(self, "hidden", tuple(self.hidden))  # a list in JSON
         if not self.hidden or min(self.hidden) < 1:
-            raise ValueError(f"hidden={self.hidden}: expected at least one width of at least 1")
+            raise ValueError(f"hidden={self.hidden}: expected one width at least, each at least 1")
 
 
 class TwoTowers(Recommender):
-    """Scores are logits; ``Cases.history`` is ignored, ``Cases.user`` must be known (else ``ValueError``).
+    """Scores are logits; ``Cases.history`` is ignored, and a user that is unseen is a ``ValueError``.
 
-    Sites: ``user``, one row a case; ``item``, one row a scored item; ``user+item``, first those and then these.
-    ``generator`` draws the initial weights; where there is none, they are those of seed 0.
+    Sites: ``user``, one row a case; ``item``, one row a scored item; ``user+item``, those and then these. Biases and
+    net stay behind, in ``finish``. ``generator`` draws the initial weights; where there is none, they are of seed 0.
     """
 
-    def __init__(self, config: MFConfig) -> None:
+    _taken: tuple[Tensor, ...] = ()
+
+    def __init__(self, config: MFConfig, std: float, g: torch.Generator) -> None:
         super().__init__()
         self.config, self.n_items = config, config.n_items
-        self.P, self.Q = (nn.Parameter(torch.zeros(n, config.d)) for n in (config.n_users, config.n_items))
-        self._free: Int[Tensor, "p"] | None = None
+        self.P, self.Q = (
+            nn.Parameter(torch.empty(n, config.d).normal_(0.0, std, generator=g))
+            for n in (config.n_users, config.n_items)
+        )
 
     @property
     def sites(self) -> Mapping[str, int]:
@@ -71,205 +74,150 @@ class TwoTowers(Recommender):
         return dict.fromkeys(("user", "item", "user+item"), self.config.d)
 
     @abstractmethod
-    def pairs(
-        self, p: Float[Tensor, "*#r d"], q: Float[Tensor, "*#r d"], users: Int[Tensor, "*#r"], items: Int[Tensor, "*#r"]
-    ) -> Float[Tensor, "*r"]:
-        """Logits of vectors ``p`` for ``users`` with vectors ``q`` for ``items``, place by place."""
+    def _pairs(self, p: Tensor, q: Tensor, users: Tensor, items: Tensor) -> Tensor:
+        """Logits place by place, as far as shapes go [..., d], [..., d], [...] and [...] broadcast."""
 
     @abstractmethod
-    def all_pairs(
-        self, p: Float[Tensor, "n d"], q: Float[Tensor, "c d"], users: Int[Tensor, "n"], items: Int[Tensor, "c"]
-    ) -> Float[Tensor, "n c"]:
-        """Logits of each vector of ``p`` with each of ``q``."""
+    def _all(self, p: Tensor, q: Tensor, users: Tensor, items: Tensor) -> Tensor:
+        """Logits [n, c] of each of [n, d] with each of [c, d]."""
 
     def before(self, site: str, cases: Cases, items: Int[Tensor, "c"] | None = None) -> Split:
-        """The vectors at ``site``; biases and the net stay behind, in ``finish``."""
+        """The model stopped at the vectors of ``site``."""
         if site not in self.sites:
             return super().before(site, cases, items)
         users, items, still = self._users(cases.user), self._items(items), frozen(self)
-        p, q, n = still.P[users], still.Q[items], len(users)
-        if site == "user":
-            return _split(p, users, None, lambda h: still.all_pairs(h, q, users, items))
-        if site == "item":
-            return _split(q, None, items, lambda h: still.all_pairs(p, h, users, items))
-        return _split(torch.cat([p, q]), users, items, lambda h: still.all_pairs(h[:n], h[n:], users, items))
+        return self._stop(site, users, items, lambda p, q: still._all(p, q, users, items))
 
     def paired(self, users: Int[Tensor, "n"], items: Int[Tensor, "n"]) -> Split:
-        """The model stopped at ``user+item`` for pairs: ``finish`` scores each user with the item of the same place.
+        """The model stopped at ``user+item``; ``finish`` scores each user with the one item of its place: [n, 1].
 
-        Its result has shape [n, 1]. Raises ``ValueError`` for unknown ids or more of one than of the other.
+        Raises ``ValueError`` for unknown ids, or more of one than of the other.
         """
         if len(users) != len(items):
             raise ValueError(f"{len(users)} users and {len(items)} items: expected as many of both")
-        users, items, still, n = self._users(users), self._items(items), frozen(self), len(users)
-        h = torch.cat([still.P[users], still.Q[items]])
-        return _split(h, users, items, lambda h: still.pairs(h[:n], h[n:], users, items)[:, None])
+        users, items, still = self._users(users), self._items(items), frozen(self)
+        return self._stop("user+item", users, items, lambda p, q: still._pairs(p, q, users, items)[:, None])
 
     def begin(self, train: Cases) -> None:
-        """Note each user's items: none of them is drawn as a negative of that user."""
-        n = self.n_items
-        keys = torch.unique(self._users(train.user).cpu() * n + check_items(train.history[:, 0], n).cpu())
-        user, item = keys // n, keys % n
-        count = torch.bincount(user, minlength=self.config.n_users)
-        if (count >= n).any():
-            raise ValueError(
-                f"user {int(count.argmax())} took all {n} items: expected one at least to draw as negative"
-            )
-        self._start = count.cumsum(0) - count
-        self._free = user * n + item - torch.arange(len(keys)) + self._start[user]  # items not taken before each taken
-        self._count = count
+        """Note who took what: no negative of a user is among that user's items."""
+        users, items = self._users(train.user).cpu(), check_items(train.history[:, 0], self.n_items).cpu()
+        keys = torch.unique(users * self.n_items + items)
+        count = torch.bincount(keys // self.n_items, minlength=self.config.n_users)
+        if (count >= self.n_items).any():
+            raise ValueError(f"user {int(count.argmax())} took all {self.n_items} items: expected one left to draw")
+        start = count.cumsum(0) - count
+        taken_before = torch.arange(len(keys)) - start.repeat_interleave(count)
+        self._taken = start, self.n_items - count, keys - taken_before
 
     def negatives(self, users: Int[Tensor, "n"], k: int, g: torch.Generator) -> Int[Tensor, "n k"]:
-        """``k`` items a user, drawn evenly from those that the user did not take in the training of ``begin``."""
-        if self._free is None:
-            raise ValueError("no training case to draw negatives beside: expected a call of begin")
-        users, n = users[:, None].cpu(), self.n_items
-        place = (torch.rand((len(users), k), generator=g, dtype=torch.float64) * (n - self._count[users])).long()
-        taken = torch.searchsorted(self._free, users * n + place, right=True) - self._start[users]
-        return place + taken
+        """``k`` items a user, drawn evenly from those not taken; ``ValueError`` before ``begin``."""
+        if not self._taken:
+            raise ValueError("who took what is unknown: expected a call of begin before negatives are drawn")
+        (start, free, keys), users = self._taken, users[:, None].cpu()
+        place = (torch.rand((len(users), k), generator=g, dtype=torch.float64) * free[users]).long()
+        # keys say after how many free items each one taken stands: so many of these push the drawn one further on
+        return place + torch.searchsorted(keys, users * self.n_items + place, right=True) - start[users]
 
     def loss(self, batch: Cases, g: torch.Generator) -> Float[Tensor, ""]:
-        """Mean log-loss of each case's user with its one item and with ``config.negatives`` others, and ``l2``."""
-        device = self.P.device
-        users, positive = batch.user.to(device), batch.history[:, :1].to(device)
-        items = torch.cat([positive, self.negatives(batch.user, self.config.negatives, g).to(device)], 1)
-        p, q = F.embedding(users, self.P)[:, None], F.embedding(items, self.Q)
-        logits = self.pairs(p, q, users[:, None], items)
+        """Mean log-loss of each case's user with its item, 1, and with ``config.negatives`` others, 0; and ``l2``."""
+        others = self.negatives(batch.user, self.config.negatives, g)
+        users, items = batch.user[:, None].to(self.P.device), torch.cat([batch.history[:, :1].cpu(), others], 1)
+        items = items.to(self.P.device)
+        p, q = self.P[users], self.Q[items]
+        logits = self._pairs(p, q, users, items)
         wanted = torch.zeros_like(logits)
         wanted[:, 0] = 1.0
-        size = p.square().sum(2) + q.square().sum(2) + self.squared_biases(users[:, None], items)
-        return F.binary_cross_entropy_with_logits(logits, wanted) + 0.5 * self.config.l2 * size.mean()
-
-    def squared_biases(self, users: Int[Tensor, "n 1"], items: Int[Tensor, "n k"]) -> Float[Tensor, "n k"] | float:
-        """What the biases of pairs add to their squared size."""
-        return 0.0
+        size = p.square().sum(2).mean() + q.square().sum(2).mean() if self.config.l2 else 0.0
+        return F.binary_cross_entropy_with_logits(logits, wanted) + 0.5 * self.config.l2 * size
 
     def _users(self, users: Int[Tensor, "n"]) -> Int[Tensor, "n"]:
         n = self.config.n_users
         if users.numel() and not (users.min() >= 0 and users.max() < n):
-            raise ValueError(f"users holds ids from {users.min()} to {users.max()}: expected 0 to {n - 1}, all known")
+            raise ValueError(f"users holds ids from {users.min()} to {users.max()}: expected 0 to {n - 1}")
         return users.to(self.P.device)
 
     def _items(self, items: Int[Tensor, "c"] | None) -> Int[Tensor, "c"]:
-        if items is None:
-            return torch.arange(self.n_items, device=self.P.device)
-        return check_items(items, self.n_items).to(self.P.device)
+        items = torch.arange(self.n_items) if items is None else check_items(items, self.n_items)
+        return items.to(self.P.device)
 
+    def _stop(self, site: str, users: Tensor, items: Tensor, score: Callable[[Tensor, Tensor], Tensor]) -> Split:
+        p, q = self.P.detach()[users], self.Q.detach()[items]
+        n, c = len(p) * (site != "item"), len(q) * (site != "user")
+        case = F.pad(torch.arange(n, device=p.device), (0, c), value=-1)
 
-def _split(h: Tensor, users: Tensor | None, items: Tensor | None, finish: Any) -> Split:
-    """A row a user and then a row an item, whichever there are, with a ``finish`` that checks what it is given."""
-    n, c = 0 if users is None else len(users), 0 if items is None else len(items)
-    case = F.pad(torch.arange(n, device=h.device), (0, c), value=-1)
-    item = torch.full((n,), -1, device=h.device) if items is None else F.pad(items, (n, 0), value=-1)
+        def finish(h: Float[Tensor, "r d"]) -> Float[Tensor, "n c"]:
+            check_rows(h, n + c, self.config.d)
+            return score(h[:n] if n else p, h[n:] if c else q)
 
-    def checked(h: Float[Tensor, "r d"]) -> Float[Tensor, "n c"]:
-        check_rows(h, n + c, shape[1])
-        return finish(h)
-
-    shape = h.shape
-    return Split(h, case, item, case >= 0, checked)
+        return Split(torch.cat([p[:n], q[:c]]), case, F.pad(items[:c], (n, 0), value=-1), case >= 0, finish)
 
 
 class MF(TwoTowers):
-    """Logistic matrix factorisation: logit = b + b_user + b_item + p.q, all of it learned."""
+    """Logistic matrix factorisation: the logit is b + b_user + b_item + p.q, all learned."""
 
     def __init__(self, config: MFConfig, generator: torch.Generator | None = None) -> None:
-        super().__init__(config)
+        super().__init__(config, 1 / config.d, generator or torch.Generator().manual_seed(0))
         self.b_user, self.b_item = (nn.Parameter(torch.zeros(n)) for n in (config.n_users, config.n_items))
         self.b = nn.Parameter(torch.zeros(()))
-        g = generator or torch.Generator().manual_seed(0)
-        for p in (self.P, self.Q):
-            nn.init.normal_(p, 0.0, 1 / config.d, generator=g)
 
     def forward(self, cases: Cases, items: Int[Tensor, "c"] | None = None) -> Float[Tensor, "n c"]:
         """Logits of ``items`` (all, where None)."""
         users, items = self._users(cases.user), self._items(items)
-        p = torch.cat([self.P[users], self.b_user[users, None], torch.ones_like(self.b_user[users, None])], 1)
-        q = torch.cat([self.Q[items], torch.ones_like(self.b_item[items, None]), self.b_item[items, None]], 1)
-        return p @ q.T + self.b
+        p, q = (torch.cat(x, 1) for x in ((self.P, self.b_user[:, None]), (self.Q, torch.ones_like(self.Q[:, :1]))))
+        return torch.addmm(self.b + self.b_item[items], p[users], q[items].T)
 
-    def pairs(self, p: Tensor, q: Tensor, users: Tensor, items: Tensor) -> Tensor:
-        """Logits, place by place."""
-        return (p * q).sum(-1) + self._biases(users, items)
+    def _pairs(self, p: Tensor, q: Tensor, users: Tensor, items: Tensor) -> Tensor:
+        return (p * q).sum(-1) + (self.b + self.b_user[users] + self.b_item[items])
 
-    def all_pairs(self, p: Tensor, q: Tensor, users: Tensor, items: Tensor) -> Tensor:
-        """Logits of each with each."""
-        return p @ q.T + self._biases(users[:, None], items)
-
-    def squared_biases(self, users: Tensor, items: Tensor) -> Tensor:
-        """The squares of both biases."""
-        return sum(F.embedding(at, b[:, None]).squeeze(-1).square() for at, b in self._of(users, items))
-
-    def _biases(self, users: Tensor, items: Tensor) -> Tensor:
-        return self.b + sum(F.embedding(at, b[:, None]).squeeze(-1) for at, b in self._of(users, items))
-
-    def _of(self, users: Tensor, items: Tensor) -> tuple[tuple[Tensor, Tensor], ...]:
-        return (users, self.b_user), (items, self.b_item)
+    def _all(self, p: Tensor, q: Tensor, users: Tensor, items: Tensor) -> Tensor:
+        return p @ q.T + (self.b + self.b_user[users, None] + self.b_item[items])
 
 
 class NCF(TwoTowers):
     """A net over both vectors side by side: ReLU layers of widths ``hidden``, then one logit (He et al. 1708.05031).
 
-    Only their MLP, without the product of the vectors, as in Arviv et al. 2511.18024; there is no bias of its own.
+    Their MLP alone, without the branch that multiplies the vectors, as in Arviv et al.; users and items have no bias.
     """
 
     def __init__(self, config: NCFConfig, generator: torch.Generator | None = None) -> None:
-        super().__init__(config)
         g = generator or torch.Generator().manual_seed(0)
-        for p in (self.P, self.Q):
-            nn.init.normal_(p, 0.0, 0.1, generator=g)
-        widths = (2 * config.d, *config.hidden, 1)
-        with torch.random.fork_rng(devices=[]):  # torch's own first weights are drawn, and not used
-            self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
-        for layer in self.layers:
-            for p in (layer.weight, layer.bias):
-                nn.init.uniform_(p, -(layer.in_features**-0.5), layer.in_features**-0.5, generator=g)
+        super().__init__(config, 0.1, g)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(int(torch.randint(2**62, (), generator=g)))  # a layer draws from the global generator
+            layers = [(nn.Linear(a, b), nn.ReLU()) for a, b in pairwise((2 * config.d, *config.hidden, 1))]
+        self.net = nn.Sequential(*sum(layers, ())[:-1])
 
     def forward(self, cases: Cases, items: Int[Tensor, "c"] | None = None) -> Float[Tensor, "n c"]:
         """Logits of ``items`` (all, where None)."""
-        users, items = self._users(cases.user), self._items(items)
-        scores = []
+        users, items, scores = self._users(cases.user), self._items(items), []
         for part in users.split(max(1, PAIRS // max(1, len(items)))):
-            shape = (len(part), len(items), -1)
-            x = torch.cat([self.P[part, None].expand(shape), self.Q[items].expand(shape)], 2)
-            for layer in self.layers[:-1]:
-                x = torch.relu(layer(x))
-            scores.append(self.layers[-1](x).squeeze(2))
+            p, q = self.P[part].repeat_interleave(len(items), 0), self.Q[items].repeat(len(part), 1)
+            scores.append(self.net(torch.cat([p, q], 1)).view(len(part), len(items)))
         return torch.cat(scores)
 
-    def pairs(self, p: Tensor, q: Tensor, users: Tensor, items: Tensor) -> Tensor:
-        """Logits, place by place; the first layer reads users and items apart, so each of them once."""
-        first, d = self.layers[0], self.config.d
-        x = F.linear(p, first.weight[:, :d]) + F.linear(q, first.weight[:, d:], first.bias)
-        for layer in self.layers[1:]:
-            x = layer(torch.relu(x))
-        return x.squeeze(-1)
+    def _pairs(self, p: Tensor, q: Tensor, users: Tensor, items: Tensor) -> Tensor:
+        first, d = self.net[0], self.config.d  # each of its halves reads a vector once, not once a pair
+        return self.net[1:](F.linear(p, first.weight[:, :d]) + F.linear(q, first.weight[:, d:], first.bias))[..., 0]
 
-    def all_pairs(self, p: Tensor, q: Tensor, users: Tensor, items: Tensor) -> Tensor:
-        """Logits of each with each."""
-        size = max(1, PAIRS // max(1, len(q)))
-        parts = zip(p.split(size), users.split(size), strict=True)
-        return torch.cat([self.pairs(part[:, None], q, at[:, None], items) for part, at in parts])
+    def _all(self, p: Tensor, q: Tensor, users: Tensor, items: Tensor) -> Tensor:
+        parts = p[:, None].split(max(1, PAIRS // max(1, len(q))))
+        return torch.cat([self._pairs(part, q, users, items) for part in parts])
 
 
-def factors(users: Any, items: Any, user_bias: Any = None, item_bias: Any = None) -> MF:
+def factors(
+    users: ArrayLike, items: ArrayLike, user_bias: ArrayLike | None = None, item_bias: ArrayLike | None = None
+) -> MF:
     """A recommender around the vectors of any library: ``users`` [u, d], ``items`` [i, d], biases [u] and [i].
 
-    Raises ``ValueError`` for widths or lengths that differ, and for a value that is not finite.
+    Raises ``ValueError`` for a value that is not finite, and for shapes that do not go together.
     """
-    found = {"users": users, "items": items, "user_bias": user_bias, "item_bias": item_bias}
-    found = {k: torch.from_numpy(np.array(v, dtype=np.float32)) for k, v in found.items() if v is not None}
-    for name, array in found.items():
-        if not array.isfinite().all():
-            raise ValueError(f"{name} holds {int((~array.isfinite()).sum())} values that are NaN or infinite")
-    p, q = found["users"], found["items"]
-    if p.ndim != 2 or q.ndim != 2 or p.shape[1] != q.shape[1]:
-        raise ValueError(f"users has shape {tuple(p.shape)}, items {tuple(q.shape)}: expected [u, d] and [i, d]")
-    model = MF(MFConfig(n_items=len(q), n_users=len(p), d=p.shape[1]))
-    for name, place in {"users": "P", "items": "Q", "user_bias": "b_user", "item_bias": "b_item"}.items():
-        parameter = getattr(model, place)
-        if name in found and found[name].shape != parameter.shape:
-            shapes = tuple(found[name].shape), tuple(parameter.shape)
-            raise ValueError(f"{name} has shape {shapes[0]}: expected {shapes[1]}")
-        parameter.data = found.get(name, torch.zeros_like(parameter))
+    model = MF(MFConfig(n_users=len(users), n_items=len(items), d=np.shape(items)[-1]))
+    given = {"users": users, "items": items, "user_bias": user_bias, "item_bias": item_bias}
+    for (name, array), place in zip(given.items(), (model.P, model.Q, model.b_user, model.b_item), strict=True):
+        found = torch.zeros_like(place) if array is None else torch.from_numpy(np.array(array, dtype=np.float32))
+        if found.shape != place.shape:
+            raise ValueError(f"{name} has shape {tuple(found.shape)}: expected {tuple(place.shape)}")
+        if not found.isfinite().all():
+            raise ValueError(f"{name} holds {int((~found.isfinite()).sum())} values that are NaN or infinite")
+        place.data = found
     return model.eval()
