@@ -4,6 +4,8 @@ from recsae_book.figures.activations import activation_histogram, ecdf, fire_rat
 from recsae_book.figures.alignment import compare_bars, genre_heatmap, mean_bars
 from recsae_book.figures.control import asked_and_given, dose_response, pareto
 from recsae_book.figures.data import attribute_counts, history_lengths, popularity_curve
+from recsae_book.figures.hierarchy import by_level, latent_tree
+from recsae_book.figures.interventions import collateral, off_manifold
 from recsae_book.figures.sensitivity import sweep
 from recsae_book.figures.structure import agreement, effect_scatter, feature_card, probe_curves
 from recsae_book.figures.training import training_curves
@@ -13,6 +15,8 @@ __all__ = [
     "agreement",
     "asked_and_given",
     "attribute_counts",
+    "by_level",
+    "collateral",
     "compare_bars",
     "dose_response",
     "ecdf",
@@ -22,7 +26,9 @@ __all__ = [
     "genre_heatmap",
     "history_lengths",
     "l0_histogram",
+    "latent_tree",
     "mean_bars",
+    "off_manifold",
     "pareto",
     "popularity_curve",
     "probe_curves",
