@@ -194,7 +194,8 @@ class _Run:
         p = Pass(u, pre, z, sae.reconstruct(z), self.dead, sae, finish, finish and target, batch.sides)
         values = {name: term(p) for name, (_, term) in self.terms.items()}
         loss = sum(weight * values[name] for name, (weight, _) in self.terms.items())
-        self.optimiser.zero_grad()
+        for parameter in self.parameters:  # what zero_grad does, without its hooks
+            parameter.grad = None
         loss.backward()
         self._descend(self.train.rate(seen))
         if sae.config.sparsifier == "batchtopk":

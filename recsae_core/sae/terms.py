@@ -120,7 +120,8 @@ def _by_side(p: Pass, value: Tensor) -> Tensor:
 def _divergence(p: Pass, rate: Tensor) -> Tensor:
     if (rho := p.sae.config.rho) is None:
         raise ValueError("rho=None: terms 'kl' and 'kl_mean' expect a rho of SAEConfig between 0 and 1")
-    return (rho * (math.log(rho) - rate.log()) + (1 - rho) * (math.log1p(-rho) - torch.log1p(-rate))).sum()
+    entropy = -rho * math.log(rho) - (1 - rho) * math.log1p(-rho)
+    return F.binary_cross_entropy(rate, torch.full_like(rate, rho), reduction="sum") - rate.numel() * entropy
 
 
 def prefixes(p: Pass) -> Float[Tensor, ""]:
