@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import ndcg_score
 
-from recsae_core.recommenders.cases import Holdout, from_lists, pad
-from recsae_core.recommenders.ranking import evaluate
+from recsae_core.recommenders.cases import Holdout, Sets, from_lists, pad
+from recsae_core.recommenders.ranking import evaluate, evaluate_sets
 from recsae_core.recommenders.transformer import Transformer, TransformerConfig
 
 N_ITEMS = 40
@@ -145,3 +145,80 @@ def test_a_model_is_ranked_without_dropout_and_left_in_its_mode():
     model = Transformer(TransformerConfig(N_ITEMS, d=8, length=8, dropout=0.9)).train()
     first, second = (evaluate(model, holdout(30)).rank for _ in range(2))
     assert model.training and np.array_equal(first, second)
+
+
+def hidden(n, seed=0, targets=5):
+    rng = np.random.default_rng(seed)
+    rows = [np.split(rng.permutation(N_ITEMS)[: t + rng.integers(1, 7)], [t]) for t in rng.integers(1, targets + 1, n)]
+    return Sets(from_lists([seen.tolist() for _, seen in rows]), pad([t for t, _ in rows]), pad([s for _, s in rows]))
+
+
+def naive_sets(scores, sets, k):
+    """NDCG, HR, recall and MRR at k, and the percentile, of each case in plain Python."""
+    out = []
+    for row, *items in zip(scores.tolist(), sets.target.tolist(), sets.seen.tolist(), strict=True):
+        targets, seen = ({i for i in some if i >= 0} for some in items)
+        order = sorted((i for i in range(len(row)) if i not in seen), key=lambda i: (-row[i], i in targets))
+        ranks = [place for place, item in enumerate(order, 1) if item in targets]
+        hits = [r for r in ranks if r <= k]
+        ideal = sum(1 / math.log2(r + 1) for r in range(1, min(k, len(ranks)) + 1))
+        ndcg = sum(1 / math.log2(r + 1) for r in hits) / ideal
+        percentile = np.mean([(r - 1) / (len(order) - 1) for r in ranks])
+        out.append([ndcg, bool(hits), len(hits) / len(ranks), 1 / hits[0] if hits else 0, percentile])
+    return np.array(out).T
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    seed=st.integers(0, 10_000), k=st.integers(1, N_ITEMS), batch=st.integers(1, 30), levels=st.sampled_from([2, 5, 0])
+)
+def test_metrics_of_sets_equal_plain_python_also_with_ties(seed, k, batch, levels):
+    sets, g = hidden(23, seed), torch.Generator().manual_seed(seed)
+    scores = (
+        torch.randint(levels, (23, N_ITEMS), generator=g).float() if levels else torch.randn(23, N_ITEMS, generator=g)
+    )
+    ranking = evaluate_sets(table(scores), sets, ks=(k,), batch=batch)
+    names = [f"ndcg@{k}", f"hr@{k}", f"recall@{k}", f"mrr@{k}", "percentile"]
+    for name, values in zip(names, naive_sets(scores, sets, k), strict=True):
+        np.testing.assert_allclose(ranking[name], values, err_msg=name)
+        assert ranking.mean()[name] == pytest.approx(values.mean())
+
+
+def test_ndcg_of_sets_equals_scikit_learn():
+    sets = hidden(50)
+    scores = torch.rand(50, N_ITEMS, generator=torch.Generator().manual_seed(3))
+    masked, relevant = scores.clone().numpy(), np.zeros((50, N_ITEMS))
+    for row, (target, seen) in enumerate(zip(sets.target.tolist(), sets.seen.tolist(), strict=True)):
+        masked[row, [i for i in seen if i >= 0]] = -1.0
+        relevant[row, [i for i in target if i >= 0]] = 1.0
+    for k in (3, 10):
+        values = evaluate_sets(table(scores), sets, ks=(k,))[f"ndcg@{k}"]
+        assert values.mean() == pytest.approx(ndcg_score(relevant, masked, k=k))
+
+
+def test_one_target_a_case_ranks_as_in_a_holdout():
+    held, scores = holdout(40), torch.randint(9, (40, N_ITEMS), generator=torch.Generator().manual_seed(1)).float()
+    sets = Sets(held.cases, held.target[:, None], held.seen)
+    one, many = evaluate(table(scores), held), evaluate_sets(table(scores), sets)
+    np.testing.assert_array_equal(one.rank, many.rank[:, 0])
+    for name in ("ndcg@10", "hr@5", "recall@5", "mrr@20"):
+        np.testing.assert_allclose(one[name], many[name])
+
+
+def test_percentiles_of_the_best_the_worst_and_of_chance():
+    sets, g = hidden(2000, targets=1), torch.Generator().manual_seed(0)
+    best = torch.zeros(2000, N_ITEMS).scatter_(1, sets.target, 1.0)
+    for scores, expected in ((best, 0), (-best, 1), (torch.rand(2000, N_ITEMS, generator=g), 0.5)):
+        assert evaluate_sets(table(scores), sets)["percentile"].mean() == pytest.approx(expected, abs=0.03)
+
+
+def test_sets_that_cannot_be_ranked_are_refused():
+    sets = hidden(4)
+    scores = torch.zeros(4, N_ITEMS)
+    with pytest.raises(ValueError, match="0 cases, ks="):
+        evaluate_sets(table(scores), sets[:0])
+    with pytest.raises(ValueError, match="target is among the items that its user has seen"):
+        evaluate_sets(table(scores), Sets(sets.cases, sets.target, sets.target))
+    for name in ("coverage@3", "ndcg", "ndcg@0", "percentile@5"):
+        with pytest.raises(ValueError, match=f"metric '{name}': expected percentile, or ndcg"):
+            evaluate_sets(table(scores), sets)[name]

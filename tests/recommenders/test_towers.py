@@ -5,7 +5,7 @@ from recsae_core.recommenders import build
 from recsae_core.recommenders.base import Cases
 from recsae_core.recommenders.cases import of_users
 
-from .contract import N_ITEMS, SplitContract, assert_first_law
+from .contract import N_ITEMS, SplitContract
 
 N_USERS = 12
 SITES = ("user", "item", "user+item")
