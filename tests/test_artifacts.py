@@ -301,3 +301,70 @@ def test_data_that_is_not_on_this_machine_is_not_at_hand(root, monkeypatch, tmp_
     for name in ("ratings.dat", "movies.dat"):
         (tmp_path / "ml-1m" / name).touch()
     assert artifacts.at_hand("ml-1m")
+
+
+HIDDEN = """
+  pairs/mf: {kind: recommender, model: mf, config: {d: 8}, fit: {epochs: 2, batch: 512}, half: true}
+  pairs/sae: &pairs
+    kind: sae
+    parent: pairs/mf
+    parent_seed: 0
+    site: user+item
+    pairs: all
+    preset: monosemantic-mf-ml-1m
+    train: {rows: 4096}
+    half: true
+  pairs/whole: {<<: *pairs, half: false}
+"""
+
+
+@pytest.fixture
+def pairs(root):
+    change(
+        root,
+        "datasets:\n",
+        "datasets:\n  pairs: {source: planted, options: {users: 150, items: 100, length: 20}, split: {rule: hidden}}\n",
+    )
+    change(root, "recipes:\n", "recipes:" + HIDDEN)
+    return root
+
+
+def test_hidden_items_train_a_recommender_and_an_sae_of_users_and_items(pairs):
+    model, sae = artifacts.get("pairs/mf", progress=False), artifacts.get("pairs/sae", progress=False)
+    hidden = artifacts.parts("pairs")
+    assert model.P.shape == (hidden.train.n_users, 8) and model.Q.shape == (100, 8)
+    history = artifacts.record("pairs/sae")["report"]["history"]
+    assert 4096 <= history[-1]["rows"] < 4096 + 512 and history[-1]["prediction_mse"] > 0 and sae.d == 8
+
+
+def test_half_precision_halves_the_file_and_is_what_was_stored(pairs):
+    half, whole = (artifacts.get(f"pairs/{name}", progress=False) for name in ("sae", "whole"))
+    sizes = [(artifacts.ensure(f"pairs/{name}") / storage.WEIGHTS).stat().st_size for name in ("sae", "whole")]
+    assert torch.equal(half.W_dec, whole.W_dec.half().float()) and not torch.equal(half.W_dec, whole.W_dec)
+    assert half.W_dec.dtype == torch.float32 and sizes[0] < sizes[1]
+
+
+@pytest.mark.parametrize("kind", ["all", "random", "positive"])
+def test_pairs_are_users_of_the_sae_with_what_the_kind_says(pairs, kind):
+    hidden, model = artifacts.parts("pairs"), artifacts.get("pairs/mf", progress=False)
+    stream = training._rows(recipes.recipe("pairs/sae", pairs=kind), model, hidden)
+    assert set(stream.users.tolist()) == set(hidden.sae_users.tolist())
+    first, again = list(stream), list(stream)
+    n = sum(len(split.h) for split in first) // 2
+    assert n == len(stream.users) and not torch.equal(first[0].h, again[0].h), "each pass has an order of its own"
+    scores = first[0].finish(first[0].h)
+    assert scores.shape[1] == (len(scores) if kind == "all" else 1)
+    if kind == "positive":
+        taken = set(zip(hidden.train.user.tolist(), hidden.train.item.tolist(), strict=True))
+        assert set(zip(stream.users.tolist(), stream.items.tolist(), strict=True)) <= taken
+
+
+@pytest.mark.parametrize("slip", [{"pairs": None}, {"site": "user"}, {"rows": "train"}])
+def test_an_sae_of_hidden_items_needs_both_sites_and_pairs(pairs, slip):
+    with pytest.raises(ValueError, match=r"expected site 'user\+item', pairs and rows 'sae' or 'test'"):
+        artifacts.get("pairs/sae", progress=False, **slip)
+
+
+def test_options_that_came_later_leave_older_fingerprints_alone(root):
+    assert "half" not in recipes.resolved("small/transformer") and "pairs" not in recipes.resolved("small/sae")
+    assert recipes.fingerprint("small/sae", half=True) != recipes.fingerprint("small/sae")
