@@ -6,6 +6,7 @@ from recsae_book.figures.control import asked_and_given, dose_response, pareto
 from recsae_book.figures.data import attribute_counts, history_lengths, popularity_curve
 from recsae_book.figures.hierarchy import by_level, latent_tree
 from recsae_book.figures.interventions import collateral, off_manifold
+from recsae_book.figures.purity import purity_heatmap, stacked_shares, two_measures
 from recsae_book.figures.sensitivity import sweep
 from recsae_book.figures.structure import agreement, effect_scatter, feature_card, probe_curves
 from recsae_book.figures.training import training_curves
@@ -32,6 +33,9 @@ __all__ = [
     "pareto",
     "popularity_curve",
     "probe_curves",
+    "purity_heatmap",
+    "stacked_shares",
     "sweep",
     "training_curves",
+    "two_measures",
 ]
