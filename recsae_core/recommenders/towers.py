@@ -4,7 +4,7 @@ The recommenders of Arviv et al. 2511.18024, without the second sigmoid of their
 """
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -42,7 +42,7 @@ class MFConfig:
 class NCFConfig(MFConfig):
     """Sizes and the loss of an ``NCF``."""
 
-    hidden: tuple[int, ...] = (64, 32, 16)
+    hidden: Sequence[int] = (64, 32, 16)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -88,7 +88,7 @@ class TwoTowers(Recommender):
         users, items, still = self._users(cases.user), self._items(items), frozen(self)
         return self._stop(site, users, items, lambda p, q: still._all(p, q, users, items))
 
-    def paired(self, users: Int[Tensor, "n"], items: Int[Tensor, "n"]) -> Split:
+    def paired(self, users: Int[Tensor, "n"], items: Int[Tensor, "c"]) -> Split:
         """The model stopped at ``user+item``; ``finish`` scores each user with the one item of its place: [n, 1].
 
         Raises ``ValueError`` for unknown ids, or more of one than of the other.
@@ -214,10 +214,10 @@ def factors(
     model = MF(MFConfig(n_users=len(users), n_items=len(items), d=np.shape(items)[-1]))
     given = {"users": users, "items": items, "user_bias": user_bias, "item_bias": item_bias}
     for (name, array), place in zip(given.items(), (model.P, model.Q, model.b_user, model.b_item), strict=True):
-        found = torch.zeros_like(place) if array is None else torch.from_numpy(np.array(array, dtype=np.float32))
+        found = torch.zeros_like(place) if array is None else torch.as_tensor(array, dtype=torch.float32)
         if found.shape != place.shape:
             raise ValueError(f"{name} has shape {tuple(found.shape)}: expected {tuple(place.shape)}")
         if not found.isfinite().all():
             raise ValueError(f"{name} holds {int((~found.isfinite()).sum())} values that are NaN or infinite")
-        place.data = found
+        place.data = found.detach().clone()
     return model.eval()

@@ -76,3 +76,37 @@ def test_positions_of_ml_1m():
     assert len(held) == 604 and torch.equal(held.cases.history, cases.inputs(parts.test, 128).history)
     assert int((held.seen >= 0).sum()) == len(parts.test) - 604
     assert np.unique(held.target).size > 200
+
+
+@given(histories=HISTORIES, seed=st.integers(0, 99))
+def test_hidden_items_are_found_among_those_not_taken(histories, seed):
+    rng = np.random.default_rng(seed)
+    hidden = [rng.permutation(9 + np.arange(4))[: rng.integers(0, 4)].tolist() for _ in histories]
+    users = [u for u, h in enumerate(hidden) if h]
+    if not users:
+        return
+    train, test = interactions(histories, 13), interactions(hidden, 13)
+    sets, read = cases.hidden_sets(train, test), cases.hidden_sets(train, test, histories=True)
+    assert sets.cases.user.tolist() == users and sets.cases.length.tolist() == [0] * len(users)
+    assert unpad(sets.target) == [hidden[u] for u in users] and unpad(sets.seen) == [histories[u] for u in users]
+    assert unpad(read.cases.history) == [histories[u] for u in users] and torch.equal(read.target, sets.target)
+    chosen = cases.hidden_sets(train, test, np.array(users[::-1]))
+    assert chosen.cases.user.tolist() == users[::-1] and unpad(chosen.target) == unpad(sets.target)[::-1]
+    assert len(chosen[1:]) == len(users) - 1
+    pairs = cases.pairs_of(train)
+    assert list(zip(pairs.user.tolist(), pairs.history[:, 0].tolist(), strict=True)) == [
+        (u, i) for u, h in enumerate(histories) for i in h
+    ]
+
+
+def test_one_hidden_item_a_user_is_a_holdout():
+    train, valid = interactions([[1, 2], [3], [4, 5]], 9), interactions([[7], [], [8]], 9)
+    held = cases.leave_hidden_out(train, valid)
+    assert held.cases.user.tolist() == [0, 2] and held.target.tolist() == [7, 8]
+    assert unpad(held.seen) == [[1, 2], [4, 5]]
+    with pytest.raises(ValueError, match="2 items are hidden from a user: expected one"):
+        cases.leave_hidden_out(train, interactions([[7, 8], [], [8]], 9))
+    with pytest.raises(ValueError, match=r"nothing is hidden from user 1 \(1 such users\)"):
+        cases.hidden_sets(train, valid, np.array([0, 1]))
+    with pytest.raises(ValueError, match="train has 3 users and 9 items, hidden 3 users and 8 items"):
+        cases.hidden_sets(train, interactions([[7], [], []], 8))
