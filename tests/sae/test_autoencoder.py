@@ -16,9 +16,9 @@ from .worlds import OPTIONS, generator, planted
 D, M, K = 8, 24, 4
 
 
-def make(sparsifier="topk", tied=False, standardize="none", seed=0, **more):
-    values = {"m": M} | OPTIONS[sparsifier] | more
-    return SAE(SAEConfig(D, sparsifier=sparsifier, tied=tied, standardize=standardize, **values), generator(seed))
+def make(sparsifier="topk", tied=False, standardize="none", row_norm="none", seed=0, **more):
+    values = {"m": M, "tied": tied, "standardize": standardize, "row_norm": row_norm} | OPTIONS[sparsifier] | more
+    return SAE(SAEConfig(D, sparsifier=sparsifier, **values), generator(seed))
 
 
 def rows(n=300, seed=3):
@@ -26,7 +26,11 @@ def rows(n=300, seed=3):
 
 
 @pytest.fixture(
-    params=itertools.product(SPARSIFIERS, (False, True), ("none", "scalar", "per_dimension")), scope="module"
+    params=[
+        *itertools.product(SPARSIFIERS, (False, True), ("none", "scalar", "per_dimension"), ("none",)),
+        *itertools.product(SPARSIFIERS, (False,), ("none", "scalar"), ("restored", "averaged")),
+    ],
+    scope="module",
 )
 def sae(request):
     made = make(*request.param).prepare(rows())
@@ -35,7 +39,7 @@ def sae(request):
 
 
 class TestContract:
-    """What holds for every sparsifier, tied or not, and every standardisation."""
+    """What holds for every sparsifier, tied or not, every standardisation and every norm of rows."""
 
     def test_it_is_a_dictionary(self, sae):
         assert isinstance(sae, Dictionary)
@@ -51,20 +55,21 @@ class TestContract:
 
     def test_sparse_and_dense_codes_decode_alike(self, sae):
         z = sae.encode(rows())
-        torch.testing.assert_close(sae.decode(z), sae.decode(Code(z.dense(), None, M)))
+        torch.testing.assert_close(sae.decode(z), sae.decode(z.with_dense(z.dense())))
 
     def test_decoding_is_affine_in_the_code(self, sae):
-        z = sae.encode(rows()).dense()
-        zero = sae.decode(Code(torch.zeros_like(z), None, M))
-        a, b = (sae.decode(Code(c, None, M)) - zero for c in (z, z.flip(0)))
+        code = sae.encode(rows())
+        z = code.dense()
+        zero = sae.decode(code.with_dense(torch.zeros_like(z)))
+        a, b = (sae.decode(code.with_dense(c)) - zero for c in (z, z.flip(0)))
         torch.testing.assert_close(
-            sae.decode(Code(2 * z - 3 * z.flip(0), None, M)) - zero, 2 * a - 3 * b, rtol=1e-4, atol=1e-4
+            sae.decode(code.with_dense(2 * z - 3 * z.flip(0))) - zero, 2 * a - 3 * b, rtol=1e-4, atol=1e-4
         )
 
     def test_a_prefix_and_the_rest_add_up(self, sae):
         z = sae.encode(rows())
         zero = sae.decode(z, prefix=0)
-        rest = Code(z.dense().index_fill(1, torch.arange(10), 0.0), None, M)
+        rest = z.with_dense(z.dense().index_fill(1, torch.arange(10), 0.0))
         torch.testing.assert_close(sae.decode(z, prefix=M), sae.decode(z))
         torch.testing.assert_close(
             sae.decode(z, prefix=10) + sae.decode(rest) - zero, sae.decode(z), rtol=1e-4, atol=1e-4
@@ -239,6 +244,75 @@ class TestJumpReLU:
         assert float(log.grad) == pytest.approx(-float(density) * t, rel=0.03)
 
 
+class TestRowNorm:
+    """``a x + b`` with an ``a`` and a ``b`` for each row is the same row to it."""
+
+    def moved(self, x, seed=1):
+        a, b = (torch.rand(len(x), 1, generator=generator(seed + i)) * 4 + 0.5 for i in range(2))
+        return a, b, a * x + b
+
+    @pytest.mark.parametrize("row_norm", ["restored", "averaged"])
+    @pytest.mark.parametrize("sparsifier", SPARSIFIERS)
+    def test_codes_do_not_depend_on_shift_and_scale_of_a_row(self, sparsifier, row_norm):
+        sae = make(sparsifier, row_norm=row_norm, b_dec="zero").prepare(rows()).eval()
+        x = rows()
+        a, b, y = self.moved(x)
+        z, w = sae.encode(x), sae.encode(y)
+        torch.testing.assert_close(w.dense(), z.dense(), rtol=1e-3, atol=1e-3)
+        want = a * sae.decode(z) + b if row_norm == "restored" else sae.decode(z)
+        torch.testing.assert_close(sae.decode(w), want, rtol=1e-3, atol=5e-3)
+
+    def test_the_sparsifier_sees_rows_of_mean_zero_and_unbiased_std_one(self):
+        x = rows()
+        u = (x - x.mean(1, keepdim=True)) / (x.std(1, keepdim=True) + 1e-5)
+        sae = make("relu", row_norm="restored").prepare(x)
+        pre, z = sae.run(x)
+        plain = make("relu")
+        plain.load_state_dict({name: t for name, t in sae.state_dict().items() if not name.startswith("row_")})
+        torch.testing.assert_close(pre, plain.run(u)[0])
+        torch.testing.assert_close(sae.b_dec.detach(), u.mean(0))  # where it begins
+        back = plain.decode(plain.encode(u)) * (x.std(1, keepdim=True) + 1e-5) + x.mean(1, keepdim=True)
+        torch.testing.assert_close(sae.reconstruct(z), back)
+
+    def test_without_the_side_channel_all_rows_get_the_average(self):
+        x = rows()
+        sae = make("relu", row_norm="averaged").prepare(x)
+        z = sae.encode(x)
+        assert z.norm is None
+        want = (z.value @ sae.W_dec + sae.b_dec) * (x.std(1) + 1e-5).mean() + x.mean(1).mean()
+        torch.testing.assert_close(sae.decode(z), want)
+
+    def test_a_code_made_by_hand_has_the_norm_of_an_average_row(self):
+        on, off = (make("relu", row_norm=norm).prepare(rows()) for norm in ("restored", "averaged"))
+        one_hot = Code(torch.eye(M), None, M)
+        assert torch.equal(on.decode(one_hot), off.decode(one_hot))
+
+    def test_an_edited_code_keeps_the_norm_of_its_rows(self):
+        sae = make("relu", row_norm="restored").prepare(rows())
+        z = sae.encode(rows())
+        moved = z.with_dense(z.dense() + torch.eye(M)[3])
+        torch.testing.assert_close(sae.decode(moved) - sae.decode(z), z.norm[1] * sae.W_dec[3], rtol=1e-4, atol=1e-4)
+
+    def test_a_constant_row_is_restored(self):
+        sae = make("relu", row_norm="restored").prepare(rows())
+        torch.testing.assert_close(sae(torch.full((2, D), 3.0)), torch.full((2, D), 3.0), rtol=0, atol=1e-3)
+
+
+def test_no_bias_stays_none():
+    sae = make("relu", tied=True, b_dec="none", init="transposed", unit_norm=False)
+    fit([sae], rows(), {"mse": 1.0}, TrainConfig(rows=600, batch=60), generator=generator(), progress=False)
+    assert not sae.b_dec.any()
+    assert sae.W_dec.grad.any()
+
+
+def test_a_transposed_beginning_is_torchs_default_for_the_encoder():
+    sae = make("relu", tied=True, init="transposed", unit_norm=False, m=5000)
+    assert sae.encoder.abs().max() <= D**-0.5
+    assert float(sae.encoder.detach().std()) == pytest.approx((D**-0.5) / 3**0.5, rel=0.02)
+    assert not sae.b_enc.any()
+    torch.testing.assert_close(make("relu", init="transposed").W_dec.norm(dim=1), torch.ones(M))
+
+
 def test_standardisation_is_what_it_says():
     x = rows()
     scalar = make(standardize="scalar").prepare(x).standardized(x)
@@ -293,6 +367,15 @@ def test_a_tied_sae_has_one_matrix():
         ({"sparsifier": "soft"}, "sparsifier='soft': expected one of relu, topk"),
         ({"d": 0}, "d=0: expected at least 1"),
         ({"standardize": "rows"}, "standardize"),
+        ({"row_norm": "batch"}, "row_norm"),
+        ({"row_norm": "restored", "d": 1}, "row_norm='restored': expected 'none' with d=1"),
+        ({"rho": 0.0}, r"rho=0\.0: expected a number between 0 and 1"),
+        ({"rho": 1.0}, r"rho=1\.0: expected a number between 0 and 1"),
+        ({"prefixes": []}, r"prefixes=\[\]: expected lengths that increase from 1 or more to m=24"),
+        ({"prefixes": [6, 12]}, r"prefixes=\[6, 12\]: expected lengths"),
+        ({"prefixes": [12, 6, 24]}, "prefixes="),
+        ({"prefixes": [6, 6, 24]}, "prefixes="),
+        ({"prefixes": [0, 24]}, "prefixes="),
         ({"m": "24"}, "valid integer"),
         ({"width": 3}, "width"),
     ],

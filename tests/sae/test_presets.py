@@ -1,7 +1,9 @@
 import pytest
 import torch
+import torch.nn.functional as F
 
-from recsae_core.sae import SAE, SAEConfig, TrainConfig, presets
+from recsae_core.sae import SAE, Pass, SAEConfig, TrainConfig, presets
+from recsae_core.sae.terms import objective
 
 
 @pytest.mark.parametrize("name", presets.names())
@@ -46,3 +48,69 @@ def test_a_wrong_preset_names_the_key(tmp_path, monkeypatch, text, message):
     (tmp_path / "mine.yml").write_text(text)
     with pytest.raises(ValueError, match=message):
         presets.load("mine")
+
+
+def paper_loss(name, beta_of, x, out, pre, finish):
+    """The objective as the authors write it: users first, items after them, 256 of each."""
+    alpha, lambda1, lambda2, rho, prediction = {
+        "mf-ml-1m": (0.1, 0, 0.01, 0.05, "mse"),
+        "ncf-ml-1m": (2, 0, 0.07, 0.05, "bce"),
+        "mf-lastfm": (8, 0.3, 0.003, 0.1, "mse"),
+        "ncf-lastfm": (2.6, 1.2674255898937214e-5, 0.7, 0.05, "probability"),
+        "matryoshka-lastfm": (8, 0.3, 0.003, 0.1, "mse"),
+    }[name]
+    halves = slice(0, 256), slice(256, 512)
+    loss = alpha * sum(F.mse_loss(one[half], x[half]) for one in out for half in halves)
+    z = pre.relu()
+    for half in halves:
+        rate = z[half].mean(0).clamp(1e-6, 1 - 1e-6)
+        loss = loss + lambda1 * z[half].abs().mean()
+        loss = loss + lambda2 * (rho * (rho / rate).log() + (1 - rho) * ((1 - rho) / (1 - rate)).log()).sum()
+    y, target = finish(out[-1]), finish(x)
+    return (
+        loss
+        + beta_of
+        * {
+            "mse": lambda: F.mse_loss(y, target),
+            "bce": lambda: F.binary_cross_entropy(y.sigmoid(), target.sigmoid()),
+            "probability": lambda: F.mse_loss(y.sigmoid(), target.sigmoid()),
+        }[prediction]()
+    )
+
+
+@pytest.mark.parametrize("name", [n for n in presets.names() if n.startswith("monosemantic-")])
+def test_the_weights_of_the_monosemantic_presets_give_the_loss_that_the_authors_write(name):
+    preset, short = presets.load(name), name.removeprefix("monosemantic-")
+    d, (m, betas) = (20, (22, {"mf": 1, "ncf": 10})) if "ml-1m" in name else (100, (70, {"mf": 1, "ncf": 1}))
+    if "matryoshka" in name:
+        m, betas = 80, {"matryoshka": 5}
+    sae = SAE(SAEConfig(d, **preset.sae), torch.Generator().manual_seed(0))
+    assert sae.m == m
+    x = torch.randn(512, d, generator=torch.Generator().manual_seed(1))
+    W, std, mean = sae.W_dec, x.std(1, keepdim=True) + 1e-5, x.mean(1, keepdim=True)
+    if short.startswith("ncf"):
+        std, mean = 1.0, 0.0
+    pre = (x - mean) / std @ W.T  # biases begin at 0
+    lengths = [20, 40, 80] if "matryoshka" in name else [m]
+    out = [pre.relu()[:, :n] @ W[:n] * std + mean for n in lengths]
+
+    def finish(h):
+        return h[:256] @ h[256:].T if preset.terms.get("prediction_mse") else (h[:256] * h[256:]).sum(1, keepdim=True)
+
+    sides = torch.zeros(2, 512)
+    sides[0, :256] = sides[1, 256:] = 1 / 256
+    found, z = sae.run(x)
+    p = Pass(x, found, z, sae.reconstruct(z), torch.zeros(m) > 0, sae, finish, lambda: finish(x), sides)
+    ours = sum(weight * term(p) for weight, term in objective(preset.terms).values())
+    want = paper_loss(short, betas[short.split("-")[0]], x, out, pre, finish)
+    torch.testing.assert_close(ours, want, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "steps"),
+    [("mf-ml-1m", 342), ("ncf-ml-1m", 54_450), ("mf-lastfm", 2_130), ("ncf-lastfm", 2_130), ("matryoshka-lastfm", 270)],
+)
+def test_the_monosemantic_presets_train_for_as_many_steps_as_the_authors(name, steps):
+    train = presets.load(f"monosemantic-{name}").train
+    assert train.rows / 512 == pytest.approx(steps, rel=0.01)
+    assert (train.lr, train.clip, train.warmup) == (1e-3, None, 0)
