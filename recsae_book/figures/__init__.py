@@ -6,6 +6,7 @@ from recsae_book.figures.control import asked_and_given, dose_response, pareto
 from recsae_book.figures.data import attribute_counts, history_lengths, popularity_curve
 from recsae_book.figures.hierarchy import by_level, latent_tree
 from recsae_book.figures.interventions import collateral, off_manifold
+from recsae_book.figures.prediction import against_density, weight_sweep
 from recsae_book.figures.purity import purity_heatmap, stacked_shares, two_measures
 from recsae_book.figures.sensitivity import sweep
 from recsae_book.figures.structure import agreement, effect_scatter, feature_card, probe_curves
@@ -13,6 +14,7 @@ from recsae_book.figures.training import training_curves
 
 __all__ = [
     "activation_histogram",
+    "against_density",
     "agreement",
     "asked_and_given",
     "attribute_counts",
@@ -38,4 +40,5 @@ __all__ = [
     "sweep",
     "training_curves",
     "two_measures",
+    "weight_sweep",
 ]
