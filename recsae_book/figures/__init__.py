@@ -10,6 +10,7 @@ from recsae_book.figures.prediction import against_density, weight_sweep
 from recsae_book.figures.purity import purity_heatmap, stacked_shares, two_measures
 from recsae_book.figures.sensitivity import sweep
 from recsae_book.figures.structure import agreement, effect_scatter, feature_card, probe_curves
+from recsae_book.figures.towers import length_by_count
 from recsae_book.figures.training import training_curves
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "history_lengths",
     "l0_histogram",
     "latent_tree",
+    "length_by_count",
     "mean_bars",
     "off_manifold",
     "pareto",
