@@ -15,11 +15,12 @@ from recsae_core.recommenders.cases import Holdout
 from recsae_core.recommenders.ranking import evaluate
 
 Row = dict[str, int | float]
+OPTIMISERS = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}
 
 
 @dataclass(frozen=True)
 class FitConfig:
-    """How to train. Adam; the best epoch is the one with the highest NDCG@10 on the validation cases."""
+    """How to train; the best epoch is the one with the highest NDCG@10 on the validation cases."""
 
     epochs: int = 100  # 0: the model stays as it was initialised
     batch: int = 256  # cases a step
@@ -29,6 +30,7 @@ class FitConfig:
     patience: int = 10  # evaluations without a new best before training stops
     evaluate_every: int = 1  # epochs
     valid_users: int | None = None  # random validation cases, the same in each evaluation; None = all
+    optimiser: str = "adam"  # or "sgd", without momentum
 
     def __post_init__(self) -> None:
         for name, low in {"epochs": 0, "batch": 1, "warmup": 0, "patience": 1, "evaluate_every": 1}.items():
@@ -36,8 +38,9 @@ class FitConfig:
                 raise ValueError(f"{name}={getattr(self, name)}: expected at least {low}")
         if not (math.isfinite(self.lr) and self.lr > 0):
             raise ValueError(f"lr={self.lr}: expected a positive number")
-        if self.decay not in ("none", "cosine"):
-            raise ValueError(f"decay={self.decay!r}: expected 'none' or 'cosine'")
+        for name, known in {"decay": ("none", "cosine"), "optimiser": OPTIMISERS}.items():
+            if getattr(self, name) not in known:
+                raise ValueError(f"{name}={getattr(self, name)!r}: expected one of {', '.join(known)}")
         if self.valid_users is not None and self.valid_users < 1:
             raise ValueError(f"valid_users={self.valid_users}: expected at least 1, or None for all")
 
@@ -102,7 +105,7 @@ class _Run:
         if next(model.parameters(), None) is None:
             raise ValueError(f"{type(model).__name__} is not trained by gradient descent: it has no parameter")
         self.model, self.train, self.config, self.path = model, train, config, path
-        self.optimiser = torch.optim.Adam(model.parameters(), lr=config.lr, fused=True)
+        self.optimiser = OPTIMISERS[config.optimiser](model.parameters(), lr=config.lr, fused=True)
         self.g = torch.Generator().manual_seed(seed)
         n = min(config.valid_users or len(valid), len(valid))
         self.valid = valid[torch.randperm(len(valid), generator=self.g)[:n].sort().values]

@@ -150,6 +150,7 @@ def test_state_of_another_run_is_refused(tmp_path):
         {"lr": float("nan")},
         {"warmup": -1},
         {"decay": "linear"},
+        {"optimiser": "lion"},
         {"patience": 0},
         {"evaluate_every": 0},
         {"valid_users": 0},
@@ -177,6 +178,19 @@ def test_the_rate_warms_up_and_decays():
     assert rates[0] == pytest.approx(0.2) and rates[100] == pytest.approx(0.01)
     assert np.argmax(rates) == 4 and np.all(np.diff(rates[4:]) < 0)
     assert FitConfig(lr=0.5).rate(99, 100) == 0.5
+
+
+def test_sgd_goes_down_the_gradient_and_resumes(tmp_path):
+    once = FitConfig(epochs=1, batch=50, lr=0.5, optimiser="sgd")
+    model, train, _ = setting(dropout=0.0)
+    model.loss(train, torch.Generator()).backward()
+    after, _ = run(once, dropout=0.0)
+    for (name, p), q in zip(model.named_parameters(), after.parameters(), strict=True):
+        torch.testing.assert_close(q, p - 0.5 * p.grad, msg=name)
+    twice = FitConfig(epochs=2, batch=16, lr=0.5, optimiser="sgd")
+    path = tmp_path / "state"
+    whole = run(twice, resume=path)
+    assert_same(whole, run(twice, resume=path))
 
 
 def test_no_epoch_leaves_the_model_as_it_was_initialised(tmp_path):
