@@ -32,10 +32,12 @@ sae: str = "sae-mf"
 seed: int = 0
 depth: int = 30  # of the recommended lists
 group: int = 20  # users
-rates: dict = {"kl": 0.01, "kl_mean": 0.0}  # terms with a true firing rate
+values: dict = {"kl_mean": 1.0}  # terms of an autoencoder that must heed KL
+shares: dict = {"kl": 1.0, "kl_mean": 0.0}  # the same with firing rates
 deep: int = 100  # items that the popularity of a latent is read from
 promoted: int = 20  # items
-rounds: int = 8  # epochs of the models that are trained here
+rounds: dict = {"mf": 5, "ncf": 6}  # epochs of both sides of a comparison
+step: int = 1  # which genres are edited: all, every second, ...
 
 # %% tags=["hide-input"]
 from dataclasses import replace
@@ -149,16 +151,16 @@ def compare(
 train = parts.train
 taken = np.zeros((train.n_users, train.n_items), dtype=bool)
 taken[train.user, train.item] = True
-shares = (taken @ attributes) / taken.sum(1, keepdims=True)
+tastes = (taken @ attributes) / taken.sum(1, keepdims=True)
 genre = names.index("Children's") if "Children's" in names else 0
-fans = np.argsort(-shares[:, genre], kind="stable")[:group]
+fans = np.argsort(-tastes[:, genre], kind="stable")[:group]
 ids = np.minimum(train.user_ids[fans], train.n_users - 1)
 compare(
     "shifted-groups",
     "ids taken for rows: the group's taste",
     "share of one genre in the histories of its fans",
-    shares[ids, genre],
-    shares[fans, genre],
+    tastes[ids, genre],
+    tastes[fans, genre],
 )
 print(f"{len(set(ids) & set(fans))} of {group} users are the right ones")
 
@@ -208,6 +210,11 @@ class DrawnOnce(MF):
         return self.drawn[self.places]
 
 
+def as_long(what: str, of: str):
+    """The book's own recommender, trained as long as the one with the fault."""
+    return have(f"{of}/{what}", fit={"epochs": rounds[what]})
+
+
 def learned(kind, config, name: str, of):
     """A recommender trained as the recipe ``name`` says, on ``of``."""
     width = recipes.recipe(name).config["d"]
@@ -215,7 +222,8 @@ def learned(kind, config, name: str, of):
         config(of.train.n_items, of.train.n_users, width),
         torch.Generator().manual_seed(seed),
     )
-    how = recipes.recipe(name).fit | {"epochs": rounds, "valid_users": 300}
+    epochs = rounds[name.rpartition("/")[2]]
+    how = recipes.recipe(name).fit | {"epochs": epochs, "valid_users": 300}
     valid = cases.leave_hidden_out(of.train, of.valid)
     pairs = cases.pairs_of(of.train)
     fit(made, pairs, valid, FitConfig(**how), seed=seed)
@@ -229,7 +237,7 @@ compare(
     "negatives drawn once: NDCG",
     "NDCG@10 of the recommender",
     quality(stale(sets.cases)),
-    quality(original),
+    quality(as_long("mf", dataset)(sets.cases)),
 )
 
 # %% [markdown]
@@ -249,7 +257,7 @@ class SquashedTwice(NCF):
 songs = artifacts.parts(music)
 listeners = cases.hidden_sets(songs.train, songs.test, songs.test_users)
 squashed = learned(SquashedTwice, NCFConfig, f"{music}/ncf", songs)
-plain = have(f"{music}/ncf")
+plain = as_long("ncf", music)
 compare(
     "two-sigmoids",
     "sigmoid twice: NDCG",
@@ -321,31 +329,30 @@ compare(
 
 # %% [markdown]
 # **A rate that is no rate.** The KL term should hold the share of rows on which a latent is active at a target of .05.
-# The code puts the mean *value* of the latent in the place of the share. A latent that is always on, and faint, meets
-# the target; one whose mean value is above 1 gets no gradient at all. Below, the share of active latents under both.
+# The code puts the mean *value* of the latent in the place of the share. A latent that is often on, and faint, meets
+# the target; one whose mean value is above 1 gets no gradient at all. At the published weight neither version does much,
+# so both autoencoders below have a weight at which the term must be heeded. Look at which number each brings to .05.
 
 # %%
-true_rate = have(f"{dataset}/{sae}", terms=rates)
-active = [
-    (dictionary.encode(split.h).dense() > 0).float().mean(1).numpy()
-    for dictionary in (trained, true_rate)
+codes_of = [
+    have(f"{dataset}/{sae}", terms=terms).encode(split.h).dense().numpy()
+    for terms in (values, shares)
 ]
+active = [(z > 0).mean(1) for z in codes_of]
 compare(
     "kl-on-values",
     "KL on values: active latents",
     "share of latents that are active on a row",
     *active,
 )
-print(
-    f"target {settings['sae']['rho']}: {[f'{a.mean():.3f}' for a in active]}"
-)
-compare(
-    "kl-on-values-rbo",
-    "KL on values: RBO",
-    "rank-biased overlap with the recommender's list",
-    agreement(copied),
-    agreement(split.finish(true_rate(split.h))),
-)
+pd.DataFrame(
+    {
+        "mean value": [z.mean() for z in codes_of],
+        "share active": [share.mean() for share in active],
+        "target": settings["sae"]["rho"],
+    },
+    index=["as coded", "as it should be"],
+).round(3)
 
 # %% [markdown]
 # **A way past the latents.** The MF autoencoder takes mean and spread out of each vector before it encodes it, and puts
@@ -512,30 +519,33 @@ compare(
 # %% [markdown]
 # **Silent items in the top.** The popularity and the decade of a latent are read from its top 500 or top 200 items. Where
 # it is active on fewer, the list is filled with items at zero, in the order of the catalogue. On these the latent says
-# nothing, and the first items of the catalogue are not average: they are old and well known. Below, the mean popularity
-# rank of the top items (0 is the most popular), of the most popular latent and of all.
+# nothing, and the first items of a catalogue are not like the others. As long as latents are active on a third of all
+# items, this fault sleeps. It wakes in an autoencoder that meets the target of .05, so that one is asked here. Below: how
+# many of the top items the latent is active on, and the mean popularity rank of the most popular latent (0 is the best).
 
 # %%
 popularity = np.argsort(np.argsort(-taken.sum(0), kind="stable"))
-filled = purity.ranking(z_items)[:, :deep]
-bare = purity.top(z_items, deep)
+sparse = codes_of[1][item_rows.numpy()]
+sparse = sparse[:, (sparse > 0).sum(0) >= 10]
+filled = purity.ranking(sparse)[:, :deep]
+bare = purity.top(sparse, deep)
+compare(
+    "silent-items",
+    "silent items in the top: their number",
+    f"items in the top {deep} of a latent, mean over latents",
+    deep,
+    (bare >= 0).sum(1).mean(),
+)
 ranks = [
     np.nanmean(np.where(found >= 0, popularity[found], np.nan), axis=1)
     for found in (filled, bare)
 ]
 compare(
-    "silent-items",
-    "silent items in the top: their share",
-    f"items in the top {deep} of a latent, mean over latents",
-    deep,
-    (bare >= 0).sum(1).mean(),
-)
-compare(
     "silent-items-popularity",
     "silent items in the top: popularity",
     "mean popularity rank of the most popular latent",
-    np.nanmin(ranks[0]),
-    np.nanmin(ranks[1]),
+    ranks[0].min(),
+    ranks[1].min(),
 )
 
 # %% [markdown]
@@ -615,7 +625,7 @@ def edited(latent: int, value: float):
 # %%
 others = tuple(value.roll(1, 0) for value in code.norm)
 suppressed, borrowed, once, twice = [], [], [], []
-for a, latent in enumerate(latents):
+for a, latent in list(enumerate(latents))[::step]:
     off, on = edited(latent, 0.0), edited(latent, float(tops[latent]))
     suppressed.append(quality(stop.finish(trained.decode(off))))
     borrowed.append(
@@ -641,13 +651,13 @@ compare(
 # %% [markdown]
 # **A goal that comes closer.** To promote an item is to bring it from outside a user's top 20 into the top. But the count
 # of successes takes the first 30 places, so that an item which stood at place 25 and was not moved is a success. Below,
-# random items whose latent is set to its 99th percentile, for each genre in turn. The last line is the share of success
+# items from the most popular tenth whose latent is set to its 99th percentile, for each genre in turn. The last line is the share of success
 # with nothing done at all: by an honest count it is 0.
 
 # %%
 chosen = torch.from_numpy(
     rng.choice(
-        np.flatnonzero(popularity < train.n_items / 2), promoted, False
+        np.flatnonzero(popularity < train.n_items / 10), promoted, False
     )
 )
 here = model.before("item", sets.cases, chosen)
@@ -673,7 +683,7 @@ def success(before: torch.Tensor, after: torch.Tensor, reach: int):
 
 
 before, loose, strict = places(here.finish(here.h)), [], []
-for latent in sorted(set(latents.tolist())):
+for latent in sorted(set(latents[::step].tolist())):
     new = here_code.dense().clone()
     new[:, latent] = tops[latent]
     h = trained.decode(here_code.with_dense(new))
@@ -702,7 +712,7 @@ falls = np.array(
         for a, latent in enumerate(latents)
     ]
 )
-extreme = np.argsort(-shares[users], axis=0, kind="stable")[:group]
+extreme = np.argsort(-tastes[users], axis=0, kind="stable")[:group]
 compare(
     "twenty-fans",
     "20 extreme users for all: fall",
