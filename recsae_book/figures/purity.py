@@ -67,8 +67,11 @@ def two_measures(
     if not panels or not all(panels.values()):
         raise ValueError("panels is empty: expected at least one with at least one mark")
     kinds = list(dict.fromkeys(kind for marks in panels.values() for kind in marks))
-    figure, grid = style.canvas(3.3 + 0.2 * np.ceil(len(kinds) / 4), columns=len(panels), sharey=True)
-    for ax, (title, marks) in zip(grid[0], panels.items(), strict=True):
+    rows, columns = -(-len(panels) // 2), min(len(panels), 2)
+    figure, grid = style.canvas(3.0 * rows + 0.3 + 0.2 * np.ceil(len(kinds) / 4), columns=columns, rows=rows)
+    for ax in grid.flat[len(panels) :]:
+        ax.set_visible(False)
+    for ax, (title, marks) in zip(grid.flat, panels.items(), strict=False):
         for kind, place in marks.items():
             x, y = style.numbers(place, kind)
             s = kinds.index(kind)
@@ -76,9 +79,8 @@ def two_measures(
             marker = style.MARKERS[(s + s // len(style.PALETTE)) % len(style.MARKERS)]
             face = color if kind in bold else "white"
             ax.scatter(x, y, s=60, marker=marker, facecolor=face, edgecolor=color, linewidth=1.4, label=kind)
-        ax.set(xlabel=xlabel, title=title)
+        ax.set(xlabel=xlabel, ylabel=ylabel, title=title)
         style.grid(ax, "both")
-    grid[0, 0].set_ylabel(ylabel)
     style.legend(figure, 4)
     return figure
 
