@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from matplotlib.ticker import NullLocator
 
 from recsae_book.figures import style
 from recsae_book.figures.style import Figure, Real
@@ -72,8 +73,10 @@ def against_density(
     for ax, (title, lines) in zip(grid.flat, panels.items(), strict=True):
         for name, (x, y) in lines.items():
             active, value = style.numbers(x, f"{title}, {name}"), style.numbers(y, f"{title}, {name}")
-            if len(active) != len(value):
-                raise ValueError(f"{title}, {name}: {len(value)} values at {len(active)} places: expected one at each")
+            if len(active) != len(value) or active.min() <= 0:
+                raise ValueError(
+                    f"{title}, {name}: {len(value)} values at {len(active)} places: expected one at each > 0"
+                )
             if name in quiet:
                 i = list(quiet).index(name)
                 look = {"color": (style.GREY, style.BROWN, style.INK)[i % 3], "linewidth": 1.1, "markersize": 3.5}
@@ -88,7 +91,9 @@ def against_density(
             above = {"xytext": (0, 2), "textcoords": "offset points", "ha": "right", "va": "bottom"}
             ax.annotate(name, (1, height), xycoords=("axes fraction", "data"), color=style.RUST, fontsize=8, **above)
         ax.set(title=title, xlabel=xlabel, ylabel=ylabel if ax is grid.flat[0] else "", ylim=(0, 1.06))
-        ax.set_xlim(left=0)
+        ax.set_xscale("log", base=2)
+        ax.xaxis.set_major_formatter("{x:g}")
+        ax.xaxis.set_minor_locator(NullLocator())
         style.grid(ax, "both")
     style.legend(figure, 3)
     return figure
