@@ -63,8 +63,8 @@ def against_density(
 ) -> Figure:
     """Agreement over density, one panel a recommender: ``{"MF": {"SAE": (active, agreement)}}``.
 
-    Lines named in ``quiet`` are thin and grey (nulls); ``levels`` are dashed horizontals with their names. Read:
-    upright, at an equal number of active latents, which line is highest; and whether any grey one is above the blue.
+    Lines named in ``quiet`` are thin (nulls); ``levels`` are dashed horizontals with their names. Read:
+    upright, at an equal number of active latents, which line is highest; and whether any thin one is above the blue.
     """
     if not panels:
         raise ValueError("panels is empty: expected a mapping of recommenders to lines")
@@ -79,8 +79,8 @@ def against_density(
                 )
             if name in quiet:
                 i = list(quiet).index(name)
-                look = {"color": (style.GREY, style.BROWN, style.INK)[i % 3], "linewidth": 1.1, "markersize": 3.5}
-                look |= {"linestyle": ("--", ":", "-.")[i % 3], "marker": ("x", "+", "1", "2")[i % 4]}
+                look = {"color": (style.GREY, style.BROWN, style.INK, style.SKY)[i % 4], "linewidth": 1.1}
+                look |= {"linestyle": ("--", ":", "-.", (0, (6, 2)))[i % 4], "marker": "x+12"[i % 4], "markersize": 4}
             else:
                 i = loud.index(name)
                 look = {"color": style.PALETTE[i], "marker": style.MARKERS[i], "linewidth": 1.9, "markersize": 5}
