@@ -27,6 +27,10 @@ def off_manifold(
     figure = dose_response(doses, panels, xlabel=xlabel, neutral=None, bold=bold, columns=columns)
     first, last = style.numbers(doses, "doses").min(), style.numbers(doses, "doses").max()
     margin = 0.04 * (last - first)
+    if legends := [legend for ax in figure.axes if (legend := ax.get_legend())]:
+        for legend in legends:
+            legend.remove()
+        style.legend(figure, 4)  # one for all: the panels have the same lines
     for ax in (ax for ax in figure.axes if ax.get_visible()):
         ax.set_xlim(first - margin, last + margin)
         for a, b in ((first - margin, low), (high, last + margin)):
