@@ -168,8 +168,7 @@ def _predictions(p: Pass) -> tuple[Tensor, Tensor]:
     return p.finish(p.x_hat), p.target()
 
 
-TERMS: dict[str, Term] = {"l2": l2, "mse": mse, "fvu": fvu, "l1": l1, "auxk": auxk, "l0": l0}
-TERMS |= {"kl": kl, "kl_mean": kl_mean, "prefixes": prefixes}
+TERMS: dict[str, Term] = {f.__name__: f for f in (l2, mse, fvu, l1, auxk, l0, kl, kl_mean, prefixes)}
 TERMS |= {f.__name__: f for f in (prediction_mse, prediction_bce, prediction_probability)}
 
 

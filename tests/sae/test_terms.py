@@ -310,6 +310,21 @@ class TestPrediction:
         assert calls.count(False) == 4
         assert calls.count(True) == 12
 
+    def test_an_sae_ends_the_same_alone_and_beside_others(self):
+        case = torch.arange(50) - 25
+        splits = [SimpleNamespace(h=h, finish=lambda h: h[:25] @ h[25:].T, case=case) for h in rows(200).split(50)]
+        terms = [{"mse": 1.0, "prediction_mse": beta, "kl": 0.1, "kl_mean": 0.1} for beta in (0.0, 0.01)]
+
+        def trained(chosen):
+            saes = [make("relu", rho=0.1, row_norm="restored") for _ in chosen]
+            fit(saes, splits, chosen, TrainConfig(epochs=5, lr=3e-3), generator=generator(), progress=False)
+            return [sae.state_dict() for sae in saes]
+
+        together = trained(terms)
+        assert not torch.equal(together[0]["W_dec"], together[1]["W_dec"])
+        for one, weights in zip(together, terms, strict=True):
+            assert all(torch.equal(t, one[name]) for name, t in trained([weights])[0].items())
+
     def test_rows_of_users_and_items_are_told_apart_by_their_case(self):
         case, seen = torch.tensor([0, 1, -1, -1, -1]), []
 
