@@ -14,7 +14,7 @@ def off_manifold(
     doses: object,
     panels: Mapping[str, Mapping[str, Band]],
     *,
-    xlabel: str = "Neuron set to (1 = its largest value)",
+    xlabel: str = "Neuron set to its quantile (1: the largest)",
     low: float = 0.0,
     high: float = 1.0,
     bold: str | None = None,
@@ -36,10 +36,8 @@ def off_manifold(
         for a, b in ((first - margin, low), (high, last + margin)):
             if b - a > margin * 1.01:
                 ax.axvspan(a, b, color="#ece7dd", linewidth=0, zorder=0)
-                at = (a + b) / 2
-                ax.text(
-                    at, 1.015, "off", transform=ax.get_xaxis_transform(), ha="center", fontsize=7.5, color=style.RUST
-                )
+                where = {"transform": ax.get_xaxis_transform(), "ha": "center"}
+                ax.text((a + b) / 2, 1.015, "off-manifold", fontsize=7.5, color=style.RUST, **where)
     return figure
 
 
