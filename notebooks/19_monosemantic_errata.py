@@ -230,7 +230,7 @@ def learned(kind, config, name: str, of):
     return made.requires_grad_(False)
 
 
-# %%
+# %% tags=["nbval-ignore-output"]
 stale = learned(DrawnOnce, MFConfig, f"{dataset}/mf", parts)
 compare(
     "stale-negatives",
@@ -246,7 +246,7 @@ compare(
 # were wanted. A sigmoid does not change the order of a list, so what is compared is what the net has learned.
 
 
-# %%
+# %% tags=["nbval-ignore-output"]
 class SquashedTwice(NCF):
     """NCF whose output has been through a sigmoid before the loss takes it for a logit."""
 
@@ -273,7 +273,7 @@ compare(
 # the same training with the batches as coded.
 
 
-# %%
+# %% tags=["nbval-ignore-output"]
 class Scaled:
     """Batches whose columns lie between 0 and 1, and what their inner products would predict."""
 
