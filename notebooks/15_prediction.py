@@ -339,7 +339,6 @@ def truncated(s, components: int) -> dict:
     return found | {"active": components}
 
 
-@torch.no_grad()
 def nulls(d: str, k: str) -> dict[str, dict]:
     """Copies as sparse as the autoencoder at the largest beta, and two that are no copies."""
     s = stages[d, k]
@@ -348,6 +347,8 @@ def nulls(d: str, k: str) -> dict[str, dict]:
     everybody = s.split.h.clone()
     everybody[: s.n] = s.rows[: len(s.rows) - s.own.shape[1]].mean(0)
     twin = artifacts.get(f"{d}/{k}", seed=1).before("user+item", s.sets.cases)
+    with torch.no_grad():
+        alike, other = s.split.finish(everybody), twin.finish(twin.h)
     return {
         "truncated PCA": truncated(s, round(l0)),
         "sparse ICA": copied(
@@ -356,8 +357,8 @@ def nulls(d: str, k: str) -> dict[str, dict]:
         "random ReLU": copied(
             s, dictionaries.random_relu(s.rows, m, l0, generator())
         ),
-        "mean user": agreement(s, s.split.finish(everybody)),
-        "trained again": agreement(s, twin.finish(twin.h)),
+        "mean user": agreement(s, alike),
+        "trained again": agreement(s, other),
     }
 
 
