@@ -209,7 +209,7 @@ print(
 # Does the length know anything? **Look at the slope:** a line that rises says that popular items, or busy users, have
 # longer vectors. In MF it need not: popularity can sit in the biases $b_i$, which no autoencoder reads.
 
-# %% mystnb={"figure": {"caption": "Length of each vector against the number of training positives of its item (left) or user (right), in multiples of the model's median length. Lines are medians of eight groups of equal size, bands hold 80% of a group.", "name": "fig-towers-length"}, "image": {"alt": "Two panels with one line for MF and one for NCF. The lines are not flat: the length of a vector follows how often its item or user occurs."}}
+# %% mystnb={"figure": {"caption": "Length of each vector against the number of training positives of its item (left) or user (right), in multiples of the model's median length. Lines are medians of eight groups of equal size, bands hold 80% of a group.", "name": "fig-towers-length"}, "image": {"alt": "Two panels, items and users, with a line and a band for MF and for NCF. Among the items the lines are not flat: the length of a vector goes with how often its item occurs."}}
 taken = {
     "Items": counts[dataset],
     "Users": np.bincount(part.train.user, minlength=part.train.n_users),
