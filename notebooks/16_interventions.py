@@ -92,13 +92,9 @@ goals = {
 def taste(values: np.ndarray) -> np.ndarray:
     """Mean of a property over each user's items of the choosing half."""
     kept = half[train.item]
-    sums = (
-        np.bincount(train.user[kept], values[train.item[kept]], train.n_users)
-        if weighted
-        else np.bincount(train.user[kept], minlength=train.n_users)
-        for weighted, values in ((True, values), (False, values))
-    )
-    total, n = sums
+    user, item = train.user[kept], train.item[kept]
+    total = np.bincount(user, values[item], train.n_users)
+    n = np.bincount(user, minlength=train.n_users)
     return total / np.maximum(n, 1)
 
 
