@@ -111,7 +111,7 @@ def by_level(panels: Mapping[str, Mapping[str, Sequence[object]]], columns: Sequ
                 ax.scatter(x + spread, v, s=7, color=color, alpha=0.45, linewidth=0)
                 ax.hlines(np.median(v), x - 0.42 * width, x + 0.42 * width, color=color, linewidth=2.6, label=label)
         ax.set_xticks(range(len(columns)), columns, fontsize=8.5)
-        ax.set(xlabel="Latents", ylabel=quantity)
+        ax.set(xlabel="Neurons", ylabel=quantity)
         style.grid(ax, "y")
-    style.legend(figure, 3)
+    style.legend(figure, 4)
     return figure
