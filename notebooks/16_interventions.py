@@ -43,7 +43,7 @@ depth: int = 30  # items of a list, as published
 fans_share: float = 0.1  # of the test users, those with the most of a genre
 group: int = 20  # users of a published group
 most_users: dict = {"ncf": 150}  # of the test users where scoring is slow
-choosing_users: int = 60  # who trained the autoencoder, to choose by effect
+choosing_users: int = 40  # who trained the autoencoder, to choose by effect
 random_draws: int = 2  # neurons drawn as a null
 random_items: int = 5  # promoted like the one above, by the draw
 draws: int = 300  # bootstrap samples
@@ -325,7 +325,8 @@ figures.off_manifold(
 
 # %% [markdown]
 # **The suppression**, and after it **less popular lists**. A neuron that is off is the most that the recommender itself
-# can do; what needs a negative value needs a vector that no user has.
+# can do; what needs a negative value needs a vector that no user has. For popularity there is another reason why a
+# neuron may do little: in MF every item has a bias of its own, and no vector of a user reaches that.
 
 # %% tags=["skip-verify"] mystnb={"figure": {"caption": "A genre is taken from its fans.", "name": "fig-interventions-suppress"}, "image": {"alt": "Four panels over the dose. The share of the genre falls to the left; most of the fall lies in the shade, where the neuron is negative."}}
 figures.off_manifold(
