@@ -234,20 +234,20 @@ def measure(w: World, z: np.ndarray) -> Measured:
     )
 
 
-def probe_purity(w: World) -> np.ndarray:
-    """Held-out purity of directions fitted to the labels of the half that chooses, [k, a]."""
-    out = []
+def probe_purity(w: World, fit: np.ndarray, scored: np.ndarray) -> np.ndarray:
+    """Purity, on some items, of directions fitted to the labels of others, [k, a]."""
     y = torch.from_numpy(w.labels).float()
-    for half in w.halves:
-        slope, bias = dictionaries.least_squares(w.items[half], y[half])
-        z = (w.items @ slope + bias).numpy()
-        tops = [purity.top(z, k, ~half) for k in ks]
-        out.append([purity.purity(top, w.labels).diagonal() for top in tops])
-    return np.mean(out, 0)
+    slope, bias = dictionaries.least_squares(w.items[fit], y[fit])
+    top = purity.top((w.items @ slope + bias).numpy(), max(ks), scored)
+    found = [purity.purity(top[:, :k], w.labels) for k in ks]
+    return np.array([one.diagonal() for one in found])
 
 
 # %%
-measured, probes = {}, {key: probe_purity(w) for key, w in worlds.items()}
+measured, probes = {}, {}
+for key, w in worlds.items():
+    held = [probe_purity(w, half, ~half) for half in w.halves]
+    probes[key] = np.mean(held, 0)
 firsts, codes = {}, {}  # the first dictionary of each kind
 for key, w in tqdm(worlds.items(), desc="recommenders"):
     for kind, found in dictionaries_of(key).items():
@@ -270,7 +270,7 @@ def mean_of(key: tuple, kind: str, field: str) -> np.ndarray:
 # alternatives without any training to be monosemantic, and what *shuffled labels* give: the same neurons, with the
 # genres dealt out anew to the items. The largest of so many purities is far above the share of a genre even then.
 #
-# **What to look for.** The distance of the SAE from the crosses of ICA and of random directions, not from zero.
+# **What to look for.** The distance of the SAE from ICA and from random directions, not from zero.
 
 # %% mystnb={"figure": {"caption": "In-sample purity@10: the best neuron of each genre, most frequent genre first. 'Shuffled' is the mean over permutations of the genres over the items.", "name": "fig-purity-in-sample"}, "image": {"alt": "A row of marks for each genre. The SAE and ICA are near 1 for frequent genres; random directions follow; shuffled labels are far to the left and fall with the frequency of the genre."}}
 main = (datasets[0], models[0])
@@ -860,14 +860,14 @@ short = {
 
 def result(key: tuple, value: dict, unit: str, **more) -> Result:
     """A row of the scoreboard."""
-    return Result(
-        **value,
-        unit=unit,
-        n=len(worlds[key].names),
-        seeds=seeds,
-        artifacts=[f"{key[0]}/{key[1]}", f"{key[0]}/sae-{key[1]}"],
-        **{"better": "higher"} | more,
-    )
+    common = {
+        "unit": unit,
+        "n": len(worlds[key].names),
+        "seeds": seeds,
+        "better": "higher",
+        "artifacts": [f"{key[0]}/{key[1]}", f"{key[0]}/sae-{key[1]}"],
+    }
+    return Result(**common | value | more)
 
 
 out = {}
@@ -909,14 +909,44 @@ for key, w in worlds.items():
             if kind.startswith("SAE")
             else None,
         )
-    for rule in ("heldout", "in_sample"):
-        if rule == "heldout":
-            found = over_genres(probes[key][0])
-            out[f"{subject}-probe/purity@{ks[0]}_heldout"] = row(
-                found._asdict() | {"interval": "95%, bootstrap over genres"},
-                "share of the top items, mean over genres",
-                note="a least-squares direction a genre, fitted to the labels of half of the items",
-            )
+    everything = np.ones(len(w.labels), dtype=bool)
+    for rule, found in {
+        "heldout": probes[key][0],
+        "in_sample": probe_purity(w, everything, everything)[0],
+    }.items():
+        out[f"{subject}-probe/purity@{ks[0]}_{rule}"] = row(
+            over_genres(found)._asdict()
+            | {"interval": "95%, bootstrap over genres"},
+            "share of the top items, mean over genres",
+            note="a least-squares direction a genre, fitted to the labels of "
+            + ("half of the items" if rule == "heldout" else "all items"),
+        )
+    for kind in ("SAE, searched", "ICA", "k-means, dense"):
+        pure, left, whole, m, l0 = judged[key, kind]
+        name_of = short.get(kind, "-k-means-dense")
+        cut = f"m {m}, L0 {l0:.1f}"
+        kept = statistics.bootstrap_mean(left, np.random.default_rng(0))
+        out[f"{subject}{name_of}/purity@{ks[0]}_after_search"] = row(
+            over_genres(pure)._asdict()
+            | {"interval": "95%, bootstrap over genres"},
+            "share of the top items, mean over genres",
+            note=f"{cut}; on the half of the items that the search did not see",
+            against=f"{subject}-k-means-dense/purity@{ks[0]}_after_search"
+            if kind == "SAE, searched"
+            else None,
+        )
+        out[f"{subject}{name_of}/recovered_ndcg_at_equal_l0"] = row(
+            {
+                bound: float(value / whole.mean())
+                for bound, value in kept._asdict().items()
+            }
+            | {"interval": "95%, bootstrap over users", "n": len(whole)},
+            "NDCG@10 with copies over NDCG@10",
+            note=cut,
+            against=f"{subject}-ica/recovered_ndcg_at_equal_l0"
+            if kind == "SAE, searched"
+            else None,
+        )
     for genre, value in claims(key).items():
         a = w.names.index(genre)
         for i, k in enumerate(ks if "ml-1m" in dataset else ks[:1]):
