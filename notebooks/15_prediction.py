@@ -300,8 +300,8 @@ pd.DataFrame(rows, columns=columns).pivot_table(
 # the largest beta:
 #
 # - **truncated PCA**: the same few principal components for every vector.
-# - **sparse ICA**: independent components of both signs; of all values the strongest are kept. Its decoder is least
-#   squares, as it is for the next one.
+# - **sparse ICA**: independent components of both signs, so that it has twice as many latents as the vector has
+#   dimensions; of all values the strongest are kept. Its decoder is least squares, as it is for the next one.
 # - **random ReLU dictionary** with as many latents as the autoencoder.
 # - **the mean user**: everybody gets the list of the average user. Agreement with it is not personal.
 #
