@@ -355,7 +355,7 @@ pd.DataFrame(
 # **What to look for.** Whether the bold numbers stand in the first columns, those of the autoencoders.
 
 
-# %% mystnb={"figure": {"caption": "Held-out purity@10 of each genre's neuron, mean over splits and seeds; most frequent genre first. Nulls have the size and the L0 of the first column.", "name": "fig-purity-heatmap"}, "image": {"alt": "A heatmap of genres and dictionaries. Dark cells for frequent genres in all columns; the probe's column is darkest, ICA's and the searched SAE's are darker than those of raw dimensions and random directions."}}
+# %% mystnb={"figure": {"caption": "Held-out purity@10 of each genre's neuron, mean over splits and seeds; most frequent genre first. Nulls have the size and the L0 of the first column.", "name": "fig-purity-heatmap"}, "image": {"alt": "A heatmap of genres and dictionaries. Frequent genres have dark cells in most columns; the probe's column is the darkest."}}
 def heatmap(key: tuple):
     """Genres and dictionaries of one recommender."""
     order = np.argsort(-worlds[key].labels.mean(0), kind="stable")
@@ -408,7 +408,7 @@ summary(main)
 for key in list(worlds)[1:]:
     display(Markdown(f"{titled(key)}:"), summary(key))
 
-# %% mystnb={"figure": {"caption": "Mean over genres of the held-out purity@10. Lines are 95% intervals, bootstrap over genres.", "name": "fig-purity-means"}, "image": {"alt": "One bar a dictionary with its interval. The intervals overlap widely; ICA and the searched SAE reach furthest."}}
+# %% mystnb={"figure": {"caption": "Mean over genres of the held-out purity@10. Lines are 95% intervals, bootstrap over genres.", "name": "fig-purity-means"}, "image": {"alt": "One bar a dictionary with its interval. The intervals overlap widely."}}
 spread = [over_genres(mean_of(main, kind, "held")[0]) for kind in kinds]
 spread.append(over_genres(probes[main][0]))
 figures.mean_bars(
@@ -581,7 +581,7 @@ def era_neurons(key: tuple, kind: str) -> pd.DataFrame:
     )
 
 
-# %% mystnb={"figure": {"caption": "Decades of the top items of each decade's neuron, on the half of the items that did not choose it; first bar: all items.", "name": "fig-purity-eras"}, "image": {"alt": "Stacked bars. Each decade's neuron has more of its decade than the catalogue, most of all the oldest and the newest decades."}}
+# %% mystnb={"figure": {"caption": "Decades of the top items of each decade's neuron, on the half of the items that did not choose it; first bar: all items.", "name": "fig-purity-eras"}, "image": {"alt": "Stacked bars of decades: one for all items, then one for each decade's neuron."}}
 marks, texts = eras(worlds[main])
 if marks is None:
     drawn_eras = "no years"
@@ -625,7 +625,7 @@ pd.concat(
 # **What to look for.** Whether k-means, which does nothing but find crowds, is as far to the right as the SAE; and
 # whether those on the right are also those on top.
 
-# %% mystnb={"figure": {"caption": "The paper's monosemanticity score (across) and the same of the genres, above chance (up). Means over all neurons of a dictionary, those that never fire included. Filled: autoencoders.", "name": "fig-purity-scores"}, "image": {"alt": "A panel a recommender, a mark a dictionary. K-means and data rows lie as far to the right as the autoencoders or further."}}
+# %% mystnb={"figure": {"caption": "The paper's monosemanticity score (across) and the same of the genres, above chance (up). Means over all neurons of a dictionary, those that never fire included. Filled: autoencoders.", "name": "fig-purity-scores"}, "image": {"alt": "A panel a recommender, a mark a dictionary. Dictionaries further to the right are mostly also further up."}}
 figures.two_measures(
     {
         titled(key): {
@@ -780,7 +780,7 @@ pd.DataFrame(
     ]
 ).round(3)
 
-# %% mystnb={"figure": {"caption": "Purity on the items that the search did not see, and NDCG@10 that is left of the recommender on test users. Filled: autoencoders.", "name": "fig-purity-search"}, "image": {"alt": "A panel a recommender. The searched SAE lies above and to the right of ICA; k-means and data rows of its size are about as pure and recover less."}}
+# %% mystnb={"figure": {"caption": "Purity on the items that the search did not see, and NDCG@10 that is left of the recommender on test users. Filled: autoencoders.", "name": "fig-purity-search"}, "image": {"alt": "A panel a recommender. The autoencoders lie high, the others lower; k-means lies far to the right."}}
 contenders = list(dict.fromkeys(kind for _, kind in judged))
 figures.two_measures(
     {
