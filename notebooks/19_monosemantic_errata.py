@@ -36,7 +36,10 @@ values: dict = {"kl_mean": 1.0}  # terms of an autoencoder that must heed KL
 shares: dict = {"kl": 1.0, "kl_mean": 0.0}  # the same with firing rates
 deep: int = 100  # items that the popularity of a latent is read from
 promoted: int = 20  # items
-rounds: dict = {"mf": 5, "ncf": 6}  # epochs of both sides of a comparison
+rounds: dict = {"mf": 6, "ncf": 4}  # epochs of both sides of a comparison
+authors: dict = {
+    "negatives": 1
+}  # how many beside each positive, as the authors have it
 step: int = 1  # which genres are edited: all, every second, ...
 
 # %% tags=["hide-input"]
@@ -186,7 +189,8 @@ print(f"{(every != attributes).any(1).mean():.0%} of the items get others")
 #
 # **Negatives are never drawn again.** Each epoch draws fresh negatives into a variable that nobody reads; training goes
 # on with those of the first epoch. The class below does that and nothing else. What would surprise us is no effect:
-# the model can learn these few negatives by heart, and then nothing holds the other items down.
+# the model can learn these few negatives by heart, and then nothing holds the other items down. Both sides have as many
+# negatives as the authors, one for each positive, and as many epochs.
 
 
 # %%
@@ -197,7 +201,8 @@ class DrawnOnce(MF):
         super().begin(everything)
         g = torch.Generator().manual_seed(seed)
         self.known, order = self._keys(everything).sort()
-        self.drawn = super().negatives(everything.user[order], 1, g)
+        k = self.config.negatives
+        self.drawn = super().negatives(everything.user[order], k, g)
 
     def _keys(self, some):
         return some.user * self.n_items + some.history[:, 0]
@@ -210,23 +215,22 @@ class DrawnOnce(MF):
         return self.drawn[self.places]
 
 
-def as_long(what: str, of: str):
-    """The book's own recommender, trained as long as the one with the fault."""
-    return have(f"{of}/{what}", fit={"epochs": rounds[what]})
+def settings_of(what: str) -> dict:
+    """How both sides of a comparison differ from the book's recommender."""
+    return {"config": authors, "fit": {"epochs": rounds[what]}}
 
 
 def learned(kind, config, name: str, of):
-    """A recommender trained as the recipe ``name`` says, on ``of``."""
-    width = recipes.recipe(name).config["d"]
-    made = kind(
-        config(of.train.n_items, of.train.n_users, width),
-        torch.Generator().manual_seed(seed),
+    """A recommender of the class ``kind``, trained on ``of`` as the recipe ``name`` says."""
+    chosen = recipes.recipe(name, **settings_of(name.rpartition("/")[2]))
+    sizes = {"n_items": of.train.n_items, "n_users": of.train.n_users}
+    g = torch.Generator().manual_seed(seed)
+    made = kind(config(**sizes, **chosen.config), g)
+    train, valid = (
+        cases.pairs_of(of.train),
+        cases.leave_hidden_out(of.train, of.valid),
     )
-    epochs = rounds[name.rpartition("/")[2]]
-    how = recipes.recipe(name).fit | {"epochs": epochs, "valid_users": 300}
-    valid = cases.leave_hidden_out(of.train, of.valid)
-    pairs = cases.pairs_of(of.train)
-    fit(made, pairs, valid, FitConfig(**how), seed=seed)
+    fit(made, train, valid, FitConfig(**chosen.fit), seed=seed)
     return made.requires_grad_(False)
 
 
@@ -237,7 +241,7 @@ compare(
     "negatives drawn once: NDCG",
     "NDCG@10 of the recommender",
     quality(stale(sets.cases)),
-    quality(as_long("mf", dataset)(sets.cases)),
+    quality(have(f"{dataset}/mf", **settings_of("mf"))(sets.cases)),
 )
 
 # %% [markdown]
@@ -257,7 +261,7 @@ class SquashedTwice(NCF):
 songs = artifacts.parts(music)
 listeners = cases.hidden_sets(songs.train, songs.test, songs.test_users)
 squashed = learned(SquashedTwice, NCFConfig, f"{music}/ncf", songs)
-plain = as_long("ncf", music)
+plain = have(f"{music}/ncf", **settings_of("ncf"))
 compare(
     "two-sigmoids",
     "sigmoid twice: NDCG",
@@ -291,7 +295,7 @@ class Scaled:
             )
 
 
-settings = recipes.recipe(f"{dataset}/{sae}").merged()
+published = recipes.recipe(f"{dataset}/{sae}").merged()
 pairs = activations.Pairs(
     model,
     torch.from_numpy(parts.sae_users),
@@ -300,17 +304,17 @@ pairs = activations.Pairs(
     torch.Generator().manual_seed(seed),
 )
 mismatched = SAE(
-    SAEConfig(**(settings["sae"] | {"d": trained.d})),
+    SAEConfig(**(published["sae"] | {"d": trained.d})),
     torch.Generator().manual_seed(seed),
 )
 fit_saes(
     [mismatched],
     Scaled(pairs),
-    settings["terms"],
-    TrainConfig(**settings["train"]),
+    published["terms"],
+    TrainConfig(**published["train"]),
     generator=torch.Generator().manual_seed(seed),
 )
-mismatched.requires_grad_(False)
+_ = mismatched.requires_grad_(False)
 
 
 # %%
@@ -349,7 +353,7 @@ pd.DataFrame(
     {
         "mean value": [z.mean() for z in codes_of],
         "share active": [share.mean() for share in active],
-        "target": settings["sae"]["rho"],
+        "target": published["sae"]["rho"],
     },
     index=["as coded", "as it should be"],
 ).round(3)
