@@ -25,7 +25,11 @@ def _shown(parent: np.ndarray, weight: np.ndarray, most: int) -> list[int]:
         return [node, *(n for child in children.get(node, []) for n in family(child))]
 
     families = sorted(map(family, children.get(-1, [])), key=len, reverse=True)
-    return [node for one in families if len(one) > 1 for node in one][:most]
+    shown: list[int] = []
+    for one in families:
+        if len(one) > 1 and len(shown) + 2 <= most:  # no root without a child
+            shown += one[: most - len(shown)]
+    return shown
 
 
 def _rows(shown: Sequence[int], parent: np.ndarray) -> tuple[dict[int, float], int]:

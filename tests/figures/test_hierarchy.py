@@ -72,6 +72,8 @@ class TestTree:
 
     def test_at_most_so_many_are_shown(self):
         assert len(nodes(hierarchy.latent_tree(**TREE, most=3))) == 3
+        two = TREE | {"parent": [-1, -1, 0, 1, -1, -1, -1, -1, -1]}
+        assert len(nodes(hierarchy.latent_tree(**two, most=3))) == 2  # a root alone would be no family
 
     def test_labels_are_cut_and_dollars_are_dollars(self):
         labels = ["$5 for all of the latents there are", *TREE["labels"][1:]]
