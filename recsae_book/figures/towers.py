@@ -37,7 +37,8 @@ def length_by_count(
             marker = style.MARKERS[i % len(style.MARKERS)]
             ax.plot(x, middle / unit, color=color, marker=marker, markersize=4.5, linewidth=1.8, label=name)
         ax.set_xscale("log")
-        ax.xaxis.set_major_locator(LogLocator(10, subs=(1, 2, 5)))
+        near, far = ax.dataLim.intervalx
+        ax.xaxis.set_major_locator(LogLocator(10, subs=(1, 3) if far > 60 * near else (1, 2, 5)))
         ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
         ax.xaxis.set_minor_formatter(NullFormatter())
         ax.set(title=title, xlabel=xlabel)
