@@ -37,7 +37,10 @@ shares: dict = {"kl": 1.0, "kl_mean": 0.0}  # the same with firing rates
 deep: int = 100  # items that the popularity of a latent is read from
 promoted: int = 20  # items
 rounds: dict = {"mf": 6, "ncf": 4}  # epochs of both sides of a comparison
-authors: dict = {
+authors: dict = {  # their loss, for both sides of a comparison
+    "mf": {"negatives": 1, "l2": 0.01},
+    "ncf": {"negatives": 1, "l2": 0.0},
+}
     "negatives": 1
 }  # how many beside each positive, as the authors have it
 step: int = 1  # which genres are edited: all, every second, ...
@@ -189,8 +192,8 @@ print(f"{(every != attributes).any(1).mean():.0%} of the items get others")
 #
 # **Negatives are never drawn again.** Each epoch draws fresh negatives into a variable that nobody reads; training goes
 # on with those of the first epoch. The class below does that and nothing else. What would surprise us is no effect:
-# the model can learn these few negatives by heart, and then nothing holds the other items down. Both sides have as many
-# negatives as the authors, one for each positive, and as many epochs.
+# the model can learn these few negatives by heart, and then nothing holds the other items down. Both sides have the
+# authors' loss, with one negative for each positive, and the same number of epochs.
 
 
 # %%
@@ -217,7 +220,7 @@ class DrawnOnce(MF):
 
 def settings_of(what: str) -> dict:
     """How both sides of a comparison differ from the book's recommender."""
-    return {"config": authors, "fit": {"epochs": rounds[what]}}
+    return {"config": authors[what], "fit": {"epochs": rounds[what]}}
 
 
 def learned(kind, config, name: str, of):
