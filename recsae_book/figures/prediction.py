@@ -88,7 +88,8 @@ def against_density(
             ax.plot(active, value, label=name, **look)
         for name, height in (levels or {}).get(title, {}).items():
             ax.axhline(height, color=style.RUST, linewidth=1.1, linestyle=(0, (4, 2)), zorder=1)
-            above = {"xytext": (0, 2), "textcoords": "offset points", "ha": "right", "va": "bottom"}
+            above = {"xytext": (0, 2), "textcoords": "offset points", "ha": "right", "va": "bottom", "zorder": 4}
+            above |= {"bbox": {"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.5}}
             ax.annotate(name, (1, height), xycoords=("axes fraction", "data"), color=style.RUST, fontsize=8, **above)
         ax.set(title=title, xlabel=xlabel, ylabel=ylabel if ax is grid.flat[0] else "", ylim=(0, 1.06))
         ax.set_xscale("log", base=2)
