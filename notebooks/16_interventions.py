@@ -525,8 +525,8 @@ pd.DataFrame(rows).set_index(["model", "goal", "method"]).round(3)
 # ## As published
 #
 # The paper's own way, for comparison with its figures: the user is replaced by the autoencoder's copy, items that the
-# user has seen may be recommended again, doses are absolute values, the genre's neuron is named by its items, and the
-# fans are 20 test users. Two things differ and cannot be had back. The authors' nudge is for users under 18, but their
+# user has seen may be recommended again, doses are absolute values, and the fans are 20 test users. The authors name the
+# genre's neuron by its items; beside it stands the one that a naming by users would have taken. Two things differ and cannot be had back. The authors' nudge is for users under 18, but their
 # row numbers are shifted, so that the group is nearly arbitrary; ours is everybody. And their NCF passes a user through
 # the autoencoder twice. The last column says which multiple of the neuron's largest value on a user the largest dose is:
 # **above 1 the published effect was measured where no user is.**
@@ -536,8 +536,8 @@ known = artifacts.reference("monosemantic", dataset.removesuffix("-hidden"))
 LEVELS = {"nudge": [1.0, 2.0, 3.0, 4.0], "suppress": [1.0, 0.0, -1.0, -1.5]}
 
 
-def as_published(name: str, goal: str) -> dict:
-    """Shares at absolute values, the authors' way."""
+def as_published(name: str, goal: str, named: str) -> dict:
+    """Shares at absolute values, the authors' way; names by items or users."""
     genre = (
         nudge if goal == "nudge" else suppress_published.get(name, suppress)
     )
@@ -547,7 +547,14 @@ def as_published(name: str, goal: str) -> dict:
     kept = type(sets)(
         sets.cases, sets.target, torch.full((len(sets), 1), -1)
     )  # nothing counts as seen
-    j = int(correlation(codes[name]["items"][half], values[half]).argmax())
+    on = {
+        "items": (codes[name]["items"][half], values[half]),
+        "users": (
+            codes[name]["users"][trained],
+            taste(values)[parts.sae_users],
+        ),
+    }
+    j = int(correlation(*on[named]).argmax())
     one = turned(name, j, False)
     copy = methods.Latents(saes[name], [j], "scale", keep_error=False)
     wanted = {
@@ -559,30 +566,24 @@ def as_published(name: str, goal: str) -> dict:
     share = {kind: o.mean(values).mean(1) for kind, o in found.items()}
     largest = float(codes[name]["users"][trained, j].max())
     slug = f"{goal}-{genre.lower().replace(chr(39), '')}-{name}"
-    return (
-        {
-            "slug": slug,
-            "true recommender": share["true"][0],
-            "original": share["original"][0],
-        }
-        | {
-            level: value
-            for level, value in zip(
-                LEVELS[goal], share["levels"], strict=True
-            )
-        }
-        | {"largest / max": max(map(abs, LEVELS[goal])) / max(largest, 1e-9)}
-    )
+    return {
+        "slug": slug,
+        "true recommender": share["true"][0],
+        "original": share["original"][0],
+        **dict(zip(LEVELS[goal], share["levels"], strict=True)),
+        "largest / max": max(map(abs, LEVELS[goal])) / max(largest, 1e-9),
+    }
 
 
 published = {
-    (name, goal): as_published(name, goal)
+    (name, goal, named): as_published(name, goal, named)
     for name in models
     for goal in LEVELS
+    for named in ("items", "users")
 }
 rows = {}
-for (name, goal), own in published.items():
-    rows[f"{name}, {goal}: ours"] = {
+for (name, goal, named), own in published.items():
+    rows[f"{name}, {goal}, named by {named}"] = {
         k: v for k, v in own.items() if k != "slug"
     }
     theirs = known.get(own["slug"], {})
@@ -837,22 +838,24 @@ for (name, goal), found in cost.items():
             **common,
         )
 source = known.get("source")
-for (name, goal), own in published.items():
+for (name, goal, named), own in published.items():
+    suffix = "as-published" if named == "items" else "named-by-users"
     level = 4.0 if goal == "nudge" else 0.0
     theirs = known.get(own["slug"], {}).get(level)
-    out[
-        f"monosemantic/{goal}-{name}-{short}/share_at_{level:g}@as-published"
-    ] = Result(
-        value=own[level],
-        unit=f"mean share over lists of {depth}",
-        n=group if goal == "suppress" else len(test_users(name)),
-        seeds=[seed],
-        better="higher" if goal == "nudge" else "lower",
-        reference=theirs,
-        source=None if theirs is None else source,
-        comparable=False,
-        note="another checkpoint of another run, other users",
-        artifacts=used[name],
+    theirs = theirs if named == "items" else None
+    out[f"monosemantic/{goal}-{name}-{short}/share_at_{level:g}@{suffix}"] = (
+        Result(
+            value=own[level],
+            unit=f"mean share over lists of {depth}",
+            n=group if goal == "suppress" else len(test_users(name)),
+            seeds=[seed],
+            better="higher" if goal == "nudge" else "lower",
+            reference=theirs,
+            source=None if theirs is None else source,
+            comparable=False,
+            note="another checkpoint of another run, other users",
+            artifacts=used[name],
+        )
     )
 for name, one in promotions.items():
     mask, at = one["audience"], one["grid"].index(1)
