@@ -188,6 +188,7 @@ class Measured(NamedTuple):
     lift: np.ndarray  # held, over the share of the genre
     matched: np.ndarray  # [k, a], one to one
     sample: np.ndarray  # [k, a], the paper's rule
+    perfect: int  # genres whose in-sample purity is 1 at the first K
     precision: np.ndarray  # average precision of the chosen neuron, held out
     significant: float  # neurons that survive the test, mean over splits
     alike: float  # the paper's monosemanticity score
@@ -216,13 +217,15 @@ def measure(w: World, z: np.ndarray) -> Measured:
     found = purity.held_out(z, labels, w.halves, ks)
     tested = purity.labelled(z, labels, w.halves[:3], ks[0])
     base = np.maximum(found.base, 1 / len(labels))
+    sample = [purity.purity(top[:, :k], labels).max(0) for k in ks]
     return Measured(
         z.shape[1],
         float((z > 0).sum(1).mean()),
         found.held_out.mean(1),
         (found.held_out / base).mean(1),
         found.one_to_one.mean(1),
-        np.array([purity.purity(top[:, :k], labels).max(0) for k in ks]),
+        np.array(sample),
+        int((sample[0] == 1).sum()),
         average_precision(w, z, found.latents[0]),
         float((tested.q < 0.05).sum(1).mean()),
         float(purity.monosemanticity(z, w.items.numpy()).mean()),
@@ -340,7 +343,7 @@ pd.DataFrame(claimed).round(
 pd.DataFrame(
     {
         titled(key): {
-            kind: (mean_of(key, kind, "sample")[0] == 1).sum()
+            kind: np.mean([one.perfect for one in measured[key, kind]])
             for kind in kinds
         }
         for key in worlds
@@ -612,7 +615,8 @@ def era_row(kind: str) -> dict:
     found = purity.labelled(z, marks, w.halves[:1], era_top)
     share = era_neurons(main, kind).set_index("decade")["share"].to_dict()
     survive = f"{(found.q < 0.05).sum()} of {z.shape[1]}"
-    return share | {"mean": np.mean(list(share.values())), "5%": survive}
+    share["mean"] = np.mean(list(share.values()))
+    return {k: round(v, 2) for k, v in share.items()} | {"5%": survive}
 
 
 pd.DataFrame(
@@ -898,16 +902,14 @@ for key, w in worlds.items():
                 if kind.startswith("SAE")
                 else None,
             )
-        perfect = [
-            int((one.sample[0] == 1).sum()) for one in measured[key, kind]
-        ]
+        perfect = mean_of(key, kind, "perfect")
         top_null = max(
             nulls,
-            key=lambda one: (mean_of(key, one, "sample")[0] == 1).sum(),
+            key=lambda one: mean_of(key, one, "perfect"),
         )
         metric = f"genres_with_perfect_purity@{ks[0]}"
         out[f"{subject}{short[kind]}/{metric}"] = row(
-            {"value": float(np.mean(perfect))},
+            {"value": float(perfect)},
             "genres, mean over seeds or draws",
             note="neuron of each genre chosen and scored on all items, as in the paper",
             against=f"{subject}{short[top_null]}/{metric}"
