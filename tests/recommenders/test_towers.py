@@ -140,7 +140,7 @@ class Towers(SplitContract):
         expected = []
         for u, positive, others in zip(users.tolist(), items.tolist(), drawn.tolist(), strict=True):
             for i, sign in ((positive[0], 1), *((i, -1) for i in others)):
-                size = float(model.P[u].square().sum() + model.Q[i].square().sum())
+                size = (model.P[u].square().sum() + model.Q[i].square().sum()).item()
                 expected.append(np.logaddexp(0, -sign * logit(model, u, i)) + 0.15 * size)
         found = model.loss(Cases(users, items), torch.Generator())
         assert found.item() == pytest.approx(np.mean(expected), rel=1e-5)
