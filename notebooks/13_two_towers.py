@@ -290,7 +290,7 @@ pd.DataFrame(rows).T.round(3)
 # %% [markdown]
 # **How to read it.** An autoencoder that lets mean and standard deviation pass keeps at least that much of the
 # recommender for free, and its fidelity is to be judged by what it adds. And where length and popularity go together,
-# a latent of such an autoencoder cannot be *the* popularity neuron: popularity went around it.
+# a popularity neuron of such an autoencoder shows only what the direction still says of popularity: the rest went around.
 
 
 # %% tags=["hide-input"]
