@@ -526,10 +526,11 @@ pd.DataFrame(rows).set_index(["model", "goal", "method"]).round(3)
 #
 # The paper's own way, for comparison with its figures: the user is replaced by the autoencoder's copy, items that the
 # user has seen may be recommended again, doses are absolute values, and the fans are 20 test users. The authors name the
-# genre's neuron by its items; beside it stands the one that a naming by users would have taken. Two things differ and cannot be had back. The authors' nudge is for users under 18, but their
-# row numbers are shifted, so that the group is nearly arbitrary; ours is everybody. And their NCF passes a user through
-# the autoencoder twice. The last column says which multiple of the neuron's largest value on a user the largest dose is:
-# **above 1 the published effect was measured where no user is.**
+# genre's neuron by its items; beside it stands the one that naming by users would have taken. Two things differ and
+# cannot be had back. The authors' nudge is for users under 18, but their row numbers are shifted, so that the group is
+# nearly arbitrary; ours is everybody. And their NCF passes a user through the autoencoder twice. *Largest / max* is the
+# largest dose over the largest value that the neuron takes on a user: **above 1 the effect is one measured where no user
+# is, and so is every effect of a negative value.**
 
 # %%
 known = artifacts.reference("monosemantic", dataset.removesuffix("-hidden"))
