@@ -41,8 +41,6 @@ authors: dict = {  # their loss, for both sides of a comparison
     "mf": {"negatives": 1, "l2": 0.01},
     "ncf": {"negatives": 1, "l2": 0.0},
 }
-    "negatives": 1
-}  # how many beside each positive, as the authors have it
 step: int = 1  # which genres are edited: all, every second, ...
 
 # %% tags=["hide-input"]
