@@ -349,10 +349,10 @@ found_trees = pd.DataFrame(rows).groupby("dictionary").mean().loc[KINDS]
 found_trees.round(2)
 
 # %% [markdown]
-# The tree of the sparse nested autoencoder of the first seed. A neuron is called after the tag whose presence correlates most with its activation over
-# items, and after its top item where no tag does (a name for the picture, not a result). Circles are as large as the
-# audience, lines as thick as P(parent | child). **Is what stands on the right a special case of what stands to its
-# left?**
+# The tree of the sparse nested autoencoder of the first seed. A neuron is called after the tag whose presence correlates
+# most with its activation over items, and after its top item where no tag does (a name for the picture, not a result).
+# Circles are as large as the audience, lines as thick as P(parent | child). **Is what stands on the right a special case
+# of what stands to its left?**
 
 
 # %%
