@@ -59,7 +59,7 @@ def ranking(z: Codes) -> Int[np.ndarray, "m i"]:
     """The items of each latent, strongest first, those at 0 last; ``ValueError`` where ``z`` is not finite."""
     if not np.isfinite(z).all():
         raise ValueError(f"z holds {int((~np.isfinite(z)).sum())} values that are NaN or infinite")
-    return np.argsort(np.ascontiguousarray(np.where(z == 0, np.inf, -z).T), axis=1)
+    return np.argsort(np.ascontiguousarray(np.where(z == 0, np.inf, -z).T), axis=1, kind="stable")
 
 
 def top(z: Codes, k: int, within: Marked | None = None, order: Int[np.ndarray, "m i"] | None = None) -> Top:
