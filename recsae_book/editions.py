@@ -33,7 +33,7 @@ class Entry(BaseModel):
     model_config = STRICT
 
     parameters: dict[str, Any] = {}
-    artifacts: list[str | dict[str, Any]] = []  # a recipe's name, or {name: ..., seeds: [...], overrides}
+    artifacts: list[str | dict[str, Any]] = []  # a recipe's name, or {name: ..., seeds: [...], each: [...], overrides}
     committed: bool = True  # False: the artifacts are too large to be kept, so that results cannot be verified
 
     def needed(self) -> list[dict[str, Any]]:
@@ -41,8 +41,8 @@ class Entry(BaseModel):
         found = []
         for item in self.artifacts:
             given = {"name": item} if isinstance(item, str) else dict(item)
-            seeds = given.pop("seeds", None)
-            found += [given | {"seed": seed} for seed in seeds] if seeds else [given]
+            seeds = [{"seed": seed} for seed in given.pop("seeds", [])] or [{}]
+            found += [given | more | seed for more in given.pop("each", [{}]) for seed in seeds]
         return found
 
 
