@@ -105,17 +105,32 @@ figures.popularity_curve(counts, unit="Users who took it")
 # positive and the ten epochs of plain gradient descent that the authors' code has.
 
 # %%
-found = {}
-for name, part in tqdm(parts.items(), desc="data sets"):
-    # all read the same cases: users for MF and NCF, items taken for the rest
-    sets = cases.hidden_sets(part.train, part.test, histories=True)
-    others = [recipe for recipe in more if recipe.startswith(f"{name}/")]
-    for recipe in [f"{name}/{r}" for r in recommenders] + others:
-        found[name, recipe.removeprefix(f"{name}/")] = ranking.evaluate_sets(
-            artifacts.get(recipe, seed=seed), sets, ks=(10, 20), batch=64
-        )
+# all read the same cases: users for MF and NCF, items taken for the rest
+sets = {
+    name: cases.hidden_sets(part.train, part.test, histories=True)
+    for name, part in parts.items()
+}
 
 
+def quality(name: str, recommender: str):
+    """Where the hidden items of each user stand."""
+    model = artifacts.get(f"{name}/{recommender}", seed=seed)
+    return ranking.evaluate_sets(model, sets[name], ks=(10, 20), batch=64)
+
+
+found = {
+    (name, recommender): quality(name, recommender)
+    for name in tqdm(parts, desc="data sets")
+    for recommender in recommenders
+}
+
+# %% tags=["hide-input", "skip-verify"]
+found |= {
+    tuple(recipe.split("/")): quality(*recipe.split("/")) for recipe in more
+}
+
+
+# %%
 def interval(name: str, recommender: str, metric: str):
     """The mean over users; the interval resamples users."""
     return statistics.bootstrap_mean(
@@ -253,7 +268,7 @@ def same_spread(h: torch.Tensor) -> torch.Tensor:
     return (h - mean) / std * std.mean() + mean.mean()
 
 
-def ndcg_without_length(model, sets, users: bool, items: bool) -> float:
+def ndcg_without_length(model, of, users: bool, items: bool) -> float:
     """NDCG@10 where the rows of users, of items or of both lose their length."""
 
     def score(asked: cases.Cases) -> torch.Tensor:
@@ -262,12 +277,12 @@ def ndcg_without_length(model, sets, users: bool, items: bool) -> float:
         p, q = same_spread(p) if users else p, same_spread(q) if items else q
         return split.finish(torch.cat([p, q]))
 
-    return ranking.evaluate_sets(score, sets, ks=(10,))["ndcg@10"].mean()
+    return ranking.evaluate_sets(score, of, ks=(10,))["ndcg@10"].mean()
 
 
 rows = {}
 for name, other in tqdm(parts.items(), desc="data sets"):
-    sets = cases.hidden_sets(other.train, other.test, other.test_users)
+    some = cases.hidden_sets(other.train, other.test, other.test_users)
     count = {
         "Items": counts[name],
         "Users": np.bincount(other.train.user, minlength=other.train.n_users),
@@ -275,10 +290,10 @@ for name, other in tqdm(parts.items(), desc="data sets"):
     for recommender in ("mf", "ncf"):
         model = artifacts.get(f"{name}/{recommender}", seed=seed)
         rows[name, recommender] = {
-            "as it is": ndcg_without_length(model, sets, False, False),
-            "items alike": ndcg_without_length(model, sets, False, True),
-            "users alike": ndcg_without_length(model, sets, True, False),
-            "both alike": ndcg_without_length(model, sets, True, True),
+            "as it is": ndcg_without_length(model, some, False, False),
+            "items alike": ndcg_without_length(model, some, False, True),
+            "users alike": ndcg_without_length(model, some, True, False),
+            "both alike": ndcg_without_length(model, some, True, True),
         } | {
             f"rank correlation, {thing.lower()}": spearmanr(
                 np.linalg.norm(vectors(model)[thing], axis=1), count[thing]
@@ -313,6 +328,7 @@ def result(name: str, recommender: str, metric: str, against: str) -> Result:
         if trained and metric == "ndcg@10"
         else None,
         note="five hidden items of each user, seen items removed",
+        training=f"{name}/{recommender}" in more,
         artifacts=[f"{name}/{recommender}"],
     )
 

@@ -113,7 +113,12 @@ def effect_of(measure: str, coded, intended):
 
 
 def compare(
-    fault: str, what: str, measure: str, as_coded: object, intended: object
+    fault: str,
+    what: str,
+    measure: str,
+    as_coded: object,
+    intended: object,
+    training: bool = False,
 ) -> None:
     """Keep a fault's two numbers. Where they are one a user, the effect gets an interval.
 
@@ -121,6 +126,7 @@ def compare(
     """
     a, b = (np.atleast_1d(np.asarray(v, float)) for v in (as_coded, intended))
     low = high = None
+    rng = np.random.default_rng(seed)
     if len(a) > 1:
         drawn = statistics.resample_counts(len(a), 2000, rng)
         other = drawn  # the same users, unless the fault is to take others
@@ -139,6 +145,7 @@ def compare(
             "low": low,
             "high": high,
             "n": len(a),
+            "training": training,
         }
     )
 
@@ -235,7 +242,7 @@ def learned(kind, config, name: str, of):
     return made.requires_grad_(False)
 
 
-# %% tags=["nbval-ignore-output"]
+# %% tags=["nbval-ignore-output", "skip-verify"]
 stale = learned(DrawnOnce, MFConfig, f"{dataset}/mf", parts)
 compare(
     "stale-negatives",
@@ -243,6 +250,7 @@ compare(
     "NDCG@10 of the recommender",
     quality(stale(sets.cases)),
     quality(have(f"{dataset}/mf", **settings_of("mf"))(sets.cases)),
+    training=True,
 )
 
 # %% [markdown]
@@ -251,7 +259,12 @@ compare(
 # were wanted. A sigmoid does not change the order of a list, so what is compared is what the net has learned.
 
 
-# %% tags=["nbval-ignore-output"]
+# %%
+songs = artifacts.parts(music)
+listeners = cases.hidden_sets(songs.train, songs.test, songs.test_users)
+
+
+# %% tags=["nbval-ignore-output", "skip-verify"]
 class SquashedTwice(NCF):
     """NCF whose output has been through a sigmoid before the loss takes it for a logit."""
 
@@ -259,8 +272,6 @@ class SquashedTwice(NCF):
         return super()._pairs(*towers).sigmoid()
 
 
-songs = artifacts.parts(music)
-listeners = cases.hidden_sets(songs.train, songs.test, songs.test_users)
 squashed = learned(SquashedTwice, NCFConfig, f"{music}/ncf", songs)
 plain = have(f"{music}/ncf", **settings_of("ncf"))
 compare(
@@ -269,6 +280,7 @@ compare(
     "NDCG@10 of NCF",
     quality(squashed(listeners.cases), listeners),
     quality(plain(listeners.cases), listeners),
+    training=True,
 )
 
 # %% [markdown]
@@ -278,7 +290,16 @@ compare(
 # the same training with the batches as coded.
 
 
-# %% tags=["nbval-ignore-output"]
+# %%
+published = recipes.recipe(f"{dataset}/{sae}").merged()
+
+
+def agreement(scores: torch.Tensor) -> np.ndarray:
+    """How much of the recommender's list of each user comes back: rank-biased overlap, as in the paper."""
+    return lists.rbo(unseen(scores), unseen(original))
+
+
+# %% tags=["nbval-ignore-output", "skip-verify"]
 class Scaled:
     """Batches whose columns lie between 0 and 1, and what their inner products would predict."""
 
@@ -296,7 +317,6 @@ class Scaled:
             )
 
 
-published = recipes.recipe(f"{dataset}/{sae}").merged()
 pairs = activations.Pairs(
     model,
     torch.from_numpy(parts.sae_users),
@@ -315,21 +335,14 @@ fit_saes(
     TrainConfig(**published["train"]),
     generator=torch.Generator().manual_seed(seed),
 )
-_ = mismatched.requires_grad_(False)
-
-
-# %%
-def agreement(scores: torch.Tensor) -> np.ndarray:
-    """How much of the recommender's list of each user comes back: rank-biased overlap, as in the paper."""
-    return lists.rbo(unseen(scores), unseen(original))
-
-
+mismatched.requires_grad_(False)
 compare(
     "scaled-training",
     "trained on scaled rows: RBO",
     "rank-biased overlap with the recommender's list",
     agreement(split.finish(mismatched(split.h))),
     agreement(copied),
+    training=True,
 )
 
 # %% [markdown]
@@ -789,6 +802,7 @@ for fault, row in errata.iterrows():
         "seeds": [seed],
         "better": "none",
         "artifacts": [f"{dataset}/mf", f"{dataset}/{sae}"],
+        "training": bool(row["training"]),
     }
     key = f"monosemantic/errata-{fault}"
     for name in ("as coded", "as it should be"):

@@ -101,7 +101,7 @@ def _train(args: argparse.Namespace) -> None:
     kept = list(wanted)
     if args.edition:
         jobs = editions.jobs(args.edition)
-        named = editions.needed([job for job in jobs if job.committed])
+        named = editions.needed(jobs, kept=True)
         kept += [item for item in named if not artifacts.untrained(recipes.recipe(**item))]
         wanted += editions.needed(jobs)
     if not wanted:

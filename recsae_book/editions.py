@@ -33,14 +33,16 @@ class Entry(BaseModel):
     model_config = STRICT
 
     parameters: dict[str, Any] = {}
-    artifacts: list[str | dict[str, Any]] = []  # a recipe's name, or {name: ..., seeds: [...], each: [...], overrides}
+    artifacts: list[str | dict[str, Any]] = []  # a recipe's name, or {name: ..., seeds, each, keep, overrides}
     committed: bool = True  # False: the artifacts are too large to be kept, so that results cannot be verified
 
-    def needed(self) -> list[dict[str, Any]]:
-        """The arguments of ``artifacts.get`` for each artifact."""
+    def needed(self, kept: bool = False) -> list[dict[str, Any]]:
+        """The arguments of ``artifacts.get`` for each artifact, or for those alone that are ``kept``."""
         found = []
         for item in self.artifacts:
             given = {"name": item} if isinstance(item, str) else dict(item)
+            if not given.pop("keep", self.committed) and kept:
+                continue
             seeds = [{"seed": seed} for seed in given.pop("seeds", [])] or [{}]
             found += [given | more | seed for more in given.pop("each", [{}]) for seed in seeds]
         return found
@@ -66,6 +68,7 @@ class Job:
     target: Path
     parameters: dict[str, Any]
     artifacts: list[dict[str, Any]]
+    kept: list[dict[str, Any]]  # those of them that are committed
     committed: bool
     key: str
 
@@ -109,7 +112,7 @@ def jobs(edition: str, only: Sequence[str] = ()) -> list[Job]:
         needed = entry.needed()
         key = keys.key(notebooks.code(book), known | given, [recipes.fingerprint(**item) for item in needed])
         target = folder(edition) / f"{name}.ipynb"
-        found.append(Job(edition, name, source, target, given, needed, entry.committed, key))
+        found.append(Job(edition, name, source, target, given, needed, entry.needed(kept=True), entry.committed, key))
     return found
 
 
@@ -167,9 +170,10 @@ def parallel(work: Callable, tasks: Mapping[str, tuple], label: str) -> tuple[di
     return done, failed
 
 
-def needed(chosen: Sequence[Job]) -> list[dict[str, Any]]:
-    """The arguments of ``artifacts.get`` for all that some notebooks name, each artifact once."""
-    return list({recipes.fingerprint(**item): item for job in chosen for item in job.artifacts}.values())
+def needed(chosen: Sequence[Job], kept: bool = False) -> list[dict[str, Any]]:
+    """The arguments of ``artifacts.get`` for all that some notebooks name (and keep), each artifact once."""
+    items = [item for job in chosen for item in (job.kept if kept else job.artifacts)]
+    return list({recipes.fingerprint(**item): item for item in items}.values())
 
 
 def _label(name: str, seed: int | None = None, **overrides: Any) -> str:

@@ -31,6 +31,7 @@ class Result(BaseModel):
     reference: FiniteFloat | None = None  # what the authors measured
     source: str | None = None  # where they say so
     comparable: bool = True  # was it measured as ours was? If not, the note says why
+    training: bool = False  # computing it again takes training that no checkpoint saves: verify leaves it out
     note: str = ""
     notebook: str = ""  # filled in by write()
     artifacts: list[str] = []

@@ -86,18 +86,18 @@ def verify(edition: str = "published", wanted: Sequence[str] = ()) -> int:
         _, failed = editions.parallel(_compute, {job.name: (job, Path(name)) for job in chosen}, f"verify {edition}")
         again = {key: value for path in sorted(Path(name).glob("*.json")) for key, value in results.read(path).items()}
     stored = {key: value for key, value in scoreboard.union(edition).items() if not wanted or key in wanted}
-    untold = [key for key, value in stored.items() if value.notebook in left]
+    untold = [key for key, value in stored.items() if value.notebook in left or value.training]
     stored = {key: value for key, value in stored.items() if key not in untold}
-    lines, wrong = compare(stored, {key: value for key, value in again.items() if not wanted or key in wanted})
+    asked = {key: value for key, value in again.items() if (not wanted or key in wanted) and key not in untold}
+    lines, wrong = compare(stored, asked)
     print("\n".join(lines))
     for notebook, error in sorted(failed.items()):
         print(f"\n{notebook} failed:\n{error}")
     for fault in faults:
         print(fault)
     if untold:
-        print(
-            f"{len(untold)} results of {', '.join(sorted(left))} need training: run the edition to compute them again"
-        )
+        homes = sorted({owner[key] for key in untold})
+        print(f"{len(untold)} results of {', '.join(homes)} need training: run the edition to compute them again")
     bad = wrong + len(failed) + len(faults)
     print(f"{len(stored)} results, {wrong} differ, {len(failed)} notebooks failed, {time.monotonic() - start:.0f} s")
     return 1 if bad else 0

@@ -208,10 +208,12 @@ def test_saes_that_share_rows_and_batches_are_trained_in_one_pass(root):
 
 def test_an_edition_commits_what_was_trained_and_is_small_enough(root, monkeypatch):
     profiles = root / "book/profiles.yml"
-    needs = "{n: 6, who: real}, artifacts: [small/popular, small/transformer, {name: small/sae, seed: 1}]"
+    large = "{name: small/sae, seed: 3, keep: false}"
+    two = "{name: small/sae, seeds: [1], each: [{}, {sae: {k: 2}}]}"
+    needs = f"{{n: 6, who: real}}, artifacts: [small/popular, small/transformer, {two}, {large}]"
     text = profiles.read_text().replace("{n: 6, who: real}", needs)
     profiles.write_text(text + "    02_second: {committed: false, artifacts: [{name: small/sae, seed: 2}]}\n")
     assert main(["train", "--edition", "published", "--commit"]) == 0
     kept = sorted(path.name for path in (root / "data/checkpoints/small").iterdir())
-    assert kept == ["sae-s1", "transformer-s0"]
-    assert artifacts.find("small/sae", 2) is not None
+    assert [name[:14] for name in kept] == ["sae-s1", "sae-s1-" + kept[1][7:14], "transformer-s0"]
+    assert all(artifacts.find("small/sae", seed) is not None for seed in (2, 3))

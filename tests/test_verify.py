@@ -86,6 +86,13 @@ def test_what_needs_training_is_left_out_by_name(root, capsys):
     assert "1 results of 01_first need training" in out and "0 results, 0 differ" in out
 
 
+def test_a_value_that_takes_training_is_left_out_whether_or_not_it_is_computed(root, capsys):
+    tamper(root, '"training": false', '"training": true')
+    tamper(root, '"value": 2.0', '"value": 9.0')  # nobody looks
+    assert verify.verify() == 0
+    assert "1 results of 01_first need training" in capsys.readouterr().out
+
+
 def test_an_unknown_key_is_an_error(root, capsys):
     assert main(["verify", "published", "toy/real/fourth"]) == 2
     assert "toy/real/fourth: no such result" in capsys.readouterr().err
