@@ -72,6 +72,7 @@ from recsae_core.interpret import dictionaries, purity, statistics
 from recsae_core.recommenders import cases, ranking
 from recsae_core.sae import SAE, metrics
 
+figures.style.DPI = 100  # large tables of small numbers: the page stays light
 
 # %% [markdown]
 # ## The vectors and the dictionaries

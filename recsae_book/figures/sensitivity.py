@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from matplotlib.ticker import LogLocator
+from matplotlib.ticker import LogLocator, NullLocator
 
 from recsae_book.figures import style
 from recsae_book.figures.style import Figure, Real
@@ -29,6 +29,7 @@ def sweep(
     names = list(dict.fromkeys(name for lines in panels.values() for name in lines))
     loud, rows = [name for name in names if name not in quiet], -(-len(panels) // columns)
     figure, grid = style.canvas(2.1 * rows + 0.5, min(columns, len(panels)), rows)
+    places = sorted({float(x) for lines in panels.values() for place, _ in lines.values() for x in np.ravel(place)})
     for ax, (quantity, lines) in zip(grid.flat, panels.items(), strict=False):
         for name, (place, value) in lines.items():
             y = style.numbers(value, f"{quantity} of {name}")
@@ -48,6 +49,9 @@ def sweep(
         ax.xaxis.set_major_locator(LogLocator(subs=(1, 3) if wide else (1, 2, 5), numticks=12))
         ax.xaxis.set_major_formatter("{x:g}")
         ax.xaxis.set_minor_formatter("")
+        if len(places) <= 4:
+            ax.set_xticks(places)
+            ax.xaxis.set_minor_locator(NullLocator())
         ax.set(xlabel=xlabel, ylabel=quantity)
         style.grid(ax, "y")
     for ax in grid.flat[len(panels) :]:
