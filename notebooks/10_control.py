@@ -107,7 +107,7 @@ print(
 # input (arXiv 2505.20063). The two need not agree.
 
 
-# %%
+# %% tags=["hide-input"]
 def candidates(dictionary) -> dict[str, np.ndarray]:
     """How well each latent does for each genre, by input, output and both."""
     found = alignment.align(dictionary, x.h, x.item, attributes)
@@ -187,7 +187,7 @@ pd.DataFrame(
 # - **Coverage**, the share of all items that anybody is shown, and **diversity**, how different the lists of two users
 #   are. A method that shows everybody the same ten westerns has a high share and nothing else.
 
-# %% tags=["skip-verify"] mystnb={"figure": {"caption": "One latent, from turned down to turned up. Dashed: nothing is changed. Bands are 95% intervals, bootstrap over users.", "name": "fig-control-dose"}, "image": {"alt": "Four panels over the dose. The share of the genre rises in an S, a few related genres rise with it and others fall; accuracy is highest near dose zero and falls on both sides; coverage and diversity fall at large doses."}}
+# %% tags=["hide-input", "skip-verify"] mystnb={"figure": {"caption": "One latent, from turned down to turned up. Dashed: nothing is changed. Bands are 95% intervals, bootstrap over users.", "name": "fig-control-dose"}, "image": {"alt": "Four panels over the dose. The share of the genre rises in an S, a few related genres rise with it and others fall; accuracy is highest near dose zero and falls on both sides; coverage and diversity fall at large doses."}}
 example = names.index(shown[0])
 doses = np.round(np.linspace(-1, 1, grid), 2).tolist()
 turned = response.respond(
@@ -306,7 +306,7 @@ pd.DataFrame(
 # was. On the test users the method runs at that dose and around it, and we read the NDCG off at exactly that share,
 # on the line between two doses. So a method can neither win by stopping short nor lose by overshooting.
 
-# %%
+# %% tags=["hide-input"]
 neurons = dictionaries.neurons(x.h)
 neuron_scores = candidates(neurons)
 has = torch.from_numpy(attributes[x.item.numpy()])
@@ -370,7 +370,7 @@ for kind in tqdm(kinds, desc="doses"):
 # Then the test users, in steps of the dose that was found: 1 and 2 of it, and on to 4, 8 and 16 where that is not
 # enough for these users, or for one of the bootstrap samples of them.
 
-# %%
+# %% tags=["hide-input"]
 counts = np.vstack(
     [
         np.ones(len(test.cases)),
@@ -584,7 +584,7 @@ pd.Series(aside, name="mean absolute change of the other genres").round(
 # - *last* changes the position that makes the list, *all* every position of the history.
 # - *error dropped* replaces the vector by its reconstruction, as the authors' code does.
 
-# %% tags=["skip-verify"]
+# %% tags=["hide-input", "skip-verify"]
 variants = {
     "add, input": ("input", "add", 1, {}),
     "add, output": ("output", "add", 1, {}),

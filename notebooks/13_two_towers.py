@@ -261,7 +261,7 @@ figures.length_by_count(
 # it are those of the length with the number of positives.
 
 
-# %% tags=["skip-verify"]
+# %% tags=["hide-input", "skip-verify"]
 def same_spread(h: torch.Tensor) -> torch.Tensor:
     """Each row with the average row's mean and standard deviation."""
     mean, std = h.mean(1, keepdim=True), h.std(1, keepdim=True)

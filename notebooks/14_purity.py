@@ -81,7 +81,7 @@ figures.style.DPI = 100  # large tables of small numbers: the page stays light
 # Purity asks about the items alone.
 
 
-# %%
+# %% tags=["hide-input"]
 class World(NamedTuple):
     """A recommender of a dataset: its item vectors and their labels."""
 
@@ -124,7 +124,7 @@ worlds = {
 }
 
 
-# %%
+# %% tags=["hide-input"]
 def trained(key: tuple, seed: int, kind: str = "SAE") -> SAE:
     """The autoencoder in the paper's setting, without its prediction-aware term, or in the searched setting."""
     dataset, name = key
@@ -179,7 +179,7 @@ def dictionaries_of(key: tuple) -> dict:
 # at most. (The authors' code fills the list up with the first items of the catalogue.)
 
 
-# %%
+# %% tags=["hide-input"]
 class Measured(NamedTuple):
     """What one dictionary shows of the items; the last axis is the genre."""
 
@@ -693,7 +693,7 @@ Markdown("\n".join(seen_by_the_score(key) for key in worlds))
 # stands there a second time with a quarter of all neurons active ("dense").
 
 
-# %%
+# %% tags=["hide-input"]
 def sparse(dictionary, x: torch.Tensor, l0: float):
     """Another dictionary cut to an L0, with the decoder that fits what is left best."""
     cut = dictionaries.untrained(dictionary, x, l0)
@@ -747,7 +747,7 @@ def rivals(key: tuple) -> dict:
     }
 
 
-# %%
+# %% tags=["hide-input"]
 judged = {}
 for key, w in tqdm(worlds.items(), desc="recommenders"):
     half = statistics.item_halves(

@@ -69,7 +69,7 @@ from recsae_core.recommenders.ranking import evaluate_sets
 # took are hidden, and NDCG asks where they stand.
 
 
-# %%
+# %% tags=["hide-input"]
 def stage(dataset: str, kind: str) -> SimpleNamespace:
     """A recommender stopped before its scores, for some test users."""
     parts = artifacts.parts(dataset)
@@ -163,7 +163,7 @@ sweep = {
 # It would be a surprise if the monosemanticity score rose as well: nothing in the term asks for it.
 
 
-# %%
+# %% tags=["hide-input"]
 def over_users(s, runs: list[dict], name: str) -> statistics.Interval:
     """The mean over users and seeds; of NDCG, the share of the recommender's own."""
     g = np.random.default_rng(0)
@@ -312,7 +312,7 @@ pd.DataFrame(rows, columns=columns).pivot_table(
 # beside the code and are put back. These two numbers are not counted as active; the other copies do without them.
 
 
-# %%
+# %% tags=["hide-input"]
 def strongest(dictionary, x: torch.Tensor, l0: float):
     """The same directions; only the largest values stay, l0 a row on average."""
     z = dictionary.encode(x).dense()

@@ -75,7 +75,7 @@ from recsae_core.steer.interventions import (
 # Half of the items, drawn at random, choose the neurons; on the other half we can look whether a neuron means the genre
 # or those items. A user's taste for a genre is its share of the items of the first half in the user's history.
 
-# %%
+# %% tags=["hide-input"]
 parts = artifacts.parts(dataset)
 train = parts.train
 names = list(train.attribute_names)
@@ -133,7 +133,7 @@ saes = {
 # *effect*: the neuron that moves the lists of some other users most, users who trained the autoencoder, counting only
 # items of the choosing half. What follows turns the neuron chosen by effect, and keeps the other two beside it.
 
-# %%
+# %% tags=["hide-input"]
 AT = {"nudge": 1, "suppress": 0, "debias": 0}  # the quantile it is set to
 trained = torch.from_numpy(parts.sae_users)
 with torch.no_grad():
@@ -214,7 +214,7 @@ pd.DataFrame(table).set_index(["model", "goal"]).T.round(2)
 # of the autoencoder's copy (*decoded only*), of random other neurons in their own quantiles (band: the lowest and the
 # highest of them), and the share among those items of the list that had no part in choosing the neuron.
 
-# %%
+# %% tags=["hide-input"]
 QUANTILES = {
     "nudge": [0, 0.5, 0.9, 0.99, 1, 1.5, 2],
     "suppress": [-1, -0.5, 0, 0.5, 0.9, 0.99, 1],
@@ -390,7 +390,7 @@ pd.DataFrame(rows).set_index(["model", "goal"]).round(3)
 # of the shares of all genres that nobody asked for, and how popular the lists become.
 
 
-# %%
+# %% tags=["hide-input"]
 def direction(name: str, goal: str) -> torch.Tensor:
     """Users with much of a property less the others, among those of the SAE."""
     of_user = taste(goals[goal])[parts.sae_users]
@@ -532,7 +532,7 @@ pd.DataFrame(rows).set_index(["model", "goal", "method"]).round(3)
 # largest dose over the largest value that the neuron takes on a user: **above 1 the effect is one measured where no user
 # is, and so is every effect of a negative value.**
 
-# %%
+# %% tags=["hide-input"]
 known = artifacts.reference("monosemantic", dataset.removesuffix("-hidden"))
 LEVELS = {"nudge": [1.0, 2.0, 3.0, 4.0], "suppress": [1.0, 0.0, -1.0, -1.5]}
 
@@ -605,7 +605,7 @@ pd.DataFrame(rows).T.round(2).astype(object).fillna("")
 # The controls are the difference of means of *items*, and a bonus on the item's score, matched on the success in the
 # audience.
 
-# %%
+# %% tags=["hide-input"]
 TOP = 20
 values = train.attributes[:, names.index(promote)].astype(float)
 item = list(train.items["title"]).index(promoted)

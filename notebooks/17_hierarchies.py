@@ -84,7 +84,7 @@ print(f"{len(test)} other users are there to measure on")
 # ## Four ways to have neurons in an order
 
 
-# %%
+# %% tags=["hide-input"]
 def in_order(sae, order: np.ndarray):
     """The same autoencoder with its neurons in another order."""
     out = copy.deepcopy(sae)
@@ -197,7 +197,7 @@ figures.sweep(
 # later neurons fire on fewer users and mean more things: left-overs, not niches.**
 
 
-# %%
+# %% tags=["hide-input"]
 def code(kind: str, seed: int, rows: torch.Tensor) -> torch.Tensor:
     """The code of rows, one column a neuron; apart, those of all sizes."""
     with torch.no_grad():
@@ -302,7 +302,7 @@ figures.by_level(
 # what neurons do that have nothing to do with each other. **The controls that matter are the dictionaries that are not
 # nested, which may have parents too.**
 
-# %%
+# %% tags=["hide-input"]
 fired_on = torch.cat([users, items])
 is_item = np.arange(len(fired_on)) >= len(users)
 
@@ -467,7 +467,7 @@ planted.round(2)
 # items, everything is measured on the other half.
 
 
-# %%
+# %% tags=["hide-input"]
 def diseases(kind: str, seed: int) -> dict[str, float]:
     """Absorption over nested pairs of tags, and AUC by number of neurons."""
     z = code(kind, seed, items)

@@ -127,7 +127,7 @@ kinds = {
     ],
 }
 
-# %%
+# %% tags=["hide-input"]
 hidden = cases.hidden_sets(train, parts.test, test_users)
 
 
@@ -172,7 +172,7 @@ pd.DataFrame(
 # items, and look at its ten strongest items of the other half. Ten splits. Below, the mean over genres, with an interval
 # from a bootstrap over genres. *Probe* is a direction that was told the genres of the half that chooses: a ceiling.
 
-# %%
+# %% tags=["hide-input"]
 labels, names = train.attributes, train.attribute_names
 count = np.bincount(train.item, minlength=train.n_items)
 halves = statistics.item_halves(count, splits, np.random.default_rng(0))
@@ -266,7 +266,7 @@ pd.DataFrame(
 # One test user, and the latent named after one genre. Its value goes up by its own 99th percentile; what the autoencoder
 # could not explain of the user's vector stays. The first list is the recommender's own.
 
-# %%
+# %% tags=["hide-input"]
 some = test_users[:edited_users]
 hidden = cases.hidden_sets(train, parts.test, some)
 split = model.before("user", hidden.cases)

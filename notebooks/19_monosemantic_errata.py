@@ -201,7 +201,7 @@ print(f"{(every != attributes).any(1).mean():.0%} of the items get others")
 # authors' loss, with one negative for each positive, and the same number of epochs.
 
 
-# %%
+# %% tags=["hide-input"]
 class DrawnOnce(MF):
     """Logistic MF that keeps the first negatives of each interaction."""
 
@@ -299,7 +299,7 @@ def agreement(scores: torch.Tensor) -> np.ndarray:
     return lists.rbo(unseen(scores), unseen(original))
 
 
-# %% tags=["nbval-ignore-output", "skip-verify"]
+# %% tags=["hide-input", "nbval-ignore-output", "skip-verify"]
 class Scaled:
     """Batches whose columns lie between 0 and 1, and what their inner products would predict."""
 
@@ -445,7 +445,7 @@ for name, measure, symbol in (
 # union of both lists, and all that is missing from a list shares the place after its end: two lists without a common item
 # get -.67, not -1, and a value of 0 has no meaning. Over the common items alone tau asks only about order.
 
-# %%
+# %% tags=["hide-input"]
 rbo, tau = lists.rbo(a, b), lists.kendall_tau(a, b)
 compare(
     "rbo-not-normalised",
@@ -672,7 +672,7 @@ compare(
 # items from the most popular tenth whose latent is set to its 99th percentile, for each genre in turn. The last line is the share of success
 # with nothing done at all: by an honest count it is 0.
 
-# %%
+# %% tags=["hide-input"]
 chosen = torch.from_numpy(
     rng.choice(
         np.flatnonzero(popularity < train.n_items / 10), promoted, False
