@@ -12,7 +12,7 @@
 # ---
 
 # %% [markdown]
-# # Two towers: the recommenders that are to be explained
+# # Two towers: the models to be explained
 #
 # The second paper of this book (arXiv 2511.18024) opens recommenders of another kind. They know each user by name:
 # one vector a user, one vector an item, and a score of the two. No history is read, there are no layers to choose
@@ -80,7 +80,7 @@ for name, part in parts.items():
     }
 pd.DataFrame(world)
 
-# %% mystnb={"figure": {"caption": "How often each item is taken, from the most to the least popular, in the training positives.", "name": "fig-towers-popularity"}, "image": {"alt": "A line a data set on two logarithmic axes, flat among the most popular items and falling ever more steeply towards the rare ones."}}
+# %% mystnb={"figure": {"caption": "How often each item is taken in training, most popular first.", "name": "fig-towers-popularity"}, "image": {"alt": "A line a data set on two logarithmic axes, flat among the most popular items and falling ever more steeply towards the rare ones."}}
 counts = {
     name: np.bincount(part.train.item, minlength=part.train.n_items)
     for name, part in parts.items()

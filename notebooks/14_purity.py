@@ -375,7 +375,7 @@ def heatmap(key: tuple):
 heatmap(main)
 
 
-# %% tags=["hide-input", "skip-verify"]
+# %% tags=["hide-input", "skip-verify"] mystnb={"image": {"alt": "Heatmaps of the other recommenders, in the manner of the one above: dark cells in the rows of frequent genres, and in the column of the probe."}}
 for key in list(worlds)[1:]:
     display(Markdown(f"{titled(key)}:"), heatmap(key))
 
