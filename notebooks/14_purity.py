@@ -57,6 +57,7 @@ search_seed: int = (
 )
 
 # %% tags=["hide-input"]
+import warnings
 from functools import partial
 from typing import NamedTuple
 
@@ -73,6 +74,8 @@ from recsae_core.recommenders import cases, ranking
 from recsae_core.sae import SAE, metrics
 
 figures.style.DPI = 100  # large tables of small numbers: the page stays light
+# NMF is taken as it is after 400 steps
+warnings.filterwarnings("ignore", "Maximum number of iterations")
 
 # %% [markdown]
 # ## The vectors and the dictionaries
@@ -403,7 +406,8 @@ def summary(key: tuple) -> pd.DataFrame:
     rows["probe"] = {
         f"held out @{k}": probes[key][i] for i, k in enumerate(ks)
     }
-    return pd.DataFrame(rows).T.map(np.nanmean).round(3)
+    table = pd.DataFrame(rows).T
+    return table.map(lambda v: pd.Series(v, dtype=float).mean()).round(3)
 
 
 summary(main)
