@@ -12,6 +12,7 @@ from recsae_book import artifacts, recipes, training
 from recsae_core import storage
 from recsae_core.__main__ import main
 from recsae_core.files import read_json, write_json
+from recsae_core.recommenders import activations
 
 
 @pytest.fixture
@@ -368,3 +369,41 @@ def test_an_sae_of_hidden_items_needs_both_sites_and_pairs(pairs, slip):
 def test_options_that_came_later_leave_older_fingerprints_alone(root):
     assert "half" not in recipes.resolved("small/transformer") and "pairs" not in recipes.resolved("small/sae")
     assert recipes.fingerprint("small/sae", half=True) != recipes.fingerprint("small/sae")
+
+
+def test_a_killed_sweep_over_users_and_items_goes_on_to_the_same_weights(pairs, monkeypatch):
+    wanted = [{"name": "pairs/sae", "train": {"log_every": 1000}, "terms": {"prediction_mse": b}} for b in (0.0, 5.0)]
+    whole = [storage.load(folder)[0] for folder in artifacts.ensure_all(wanted, progress=False)]
+    monkeypatch.setenv("RECSAE_CACHE", str(pairs / "second"))
+    artifacts.get("pairs/mf", progress=False)
+    sae_fit = importlib.import_module("recsae_core.sae.fit")
+    save, saved = sae_fit._save, []
+
+    def killed(path, runs, seen):
+        save(path, runs, seen)
+        saved.append(seen)
+        if len(saved) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(sae_fit, "_save", killed)
+    with pytest.raises(KeyboardInterrupt):
+        artifacts.ensure_all(wanted, progress=False)
+    resumed = artifacts.ensure_all(wanted, progress=False)
+    assert saved == sorted(set(saved)) and len(saved) > 2, "what was trained on before the kill is not trained on again"
+    for folder, tensors in zip(resumed, whole, strict=True):
+        assert all(torch.equal(tensor, tensors[name]) for name, tensor in storage.load(folder)[0].items())
+
+
+@pytest.mark.parametrize(
+    "users, items, kind, message",
+    [
+        (3, 3, "some", r"kind='some': expected 'all', 'random' or 'given'"),
+        (0, 3, "all", r"0 users and 3 items"),
+        (3, 0, "random", r"3 users and 0 items"),
+        (3, 2, "given", r"3 users and 2 items: expected some of each, and pairs if given"),
+    ],
+)
+def test_batches_of_users_and_items_say_what_is_not_possible(pairs, users, items, kind, message):
+    model = artifacts.get("pairs/mf", progress=False)
+    with pytest.raises(ValueError, match=message):
+        activations.Pairs(model, torch.arange(users), torch.arange(items), kind, torch.Generator())

@@ -36,9 +36,8 @@ def imported(path):
 
 
 def test_one_person_reads_the_package_in_a_day():
-    assert (
-        sum(len(path.read_text().splitlines()) for path in MODULES) <= 7_000
-    )  # a paper has taken about a thousand so far
+    # the library of one paper had to stay below 6,000; the next one took 1,300
+    assert sum(len(path.read_text().splitlines()) for path in MODULES) <= 7_000
     machinery, figures = sorted(BOOK.glob("*.py")), sorted((BOOK / "figures").glob("*.py"))
     assert sum(len(path.read_text().splitlines()) for path in machinery) <= 1_800
     assert sum(len(path.read_text().splitlines()) for path in figures) <= 1_500
