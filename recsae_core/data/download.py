@@ -35,8 +35,10 @@ def fetch(url: str, sha256: str, folder: Path, *, progress: bool = True) -> Path
         raise ValueError(f"{url}: the download's sha256 is not {sha256}, nothing was kept; {by_hand}") from error
 
 
-def members(archive: Path, folder: str, names: Sequence[str], remedy: str) -> dict[str, Raw]:
+def members(archive: Path, folder: str, names: Sequence[str], remedy: str, more: Sequence[str] = ()) -> dict[str, Raw]:
     """The files ``folder/name`` of a zip (or ``name``, if it has no folder), read into memory; none is written to disk.
+
+    Of ``more``, those that are there.
 
     Raises:
         ValueError: the archive is truncated or corrupt, lacks a file, or holds a name that leads out of its folder.
@@ -52,6 +54,7 @@ def members(archive: Path, folder: str, names: Sequence[str], remedy: str) -> di
             inside = "" if names[0] in there else f"{folder}/"
             if missing := [name for name in names if inside + name not in there]:
                 raise ValueError(f"{archive}: no {inside}{missing[0]} in the archive; {remedy}")
-            return {n: Raw(f"{archive}, {inside}{n}", opened.read(inside + n), remedy) for n in names}
+            found = [*names, *(name for name in more if inside + name in there)]
+            return {n: Raw(f"{archive}, {inside}{n}", opened.read(inside + n), remedy) for n in found}
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError) as error:
         raise ValueError(f"{archive}: truncated or corrupt archive ({error}); {remedy}") from error

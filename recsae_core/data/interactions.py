@@ -25,6 +25,9 @@ class Interactions:
     items: pd.DataFrame  # one row an item: "id" (the source's), "title", further columns as the source has them
     attributes: Bool[np.ndarray, "i a"]  # has item i the attribute a (a genre, a tag, a decade)?
     attribute_names: tuple[str, ...]
+    users: pd.DataFrame | None = (
+        None  # one row a user, in the order of ``user_ids``, where the source knows more of them
+    )
     provenance: dict[str, Any] = field(default_factory=dict)  # source, files, checksums, what differs from official
 
     def __post_init__(self) -> None:
@@ -40,6 +43,8 @@ class Interactions:
             raise ValueError(f"user holds ids from {span}: expected 0 to {self.n_users - 1}")
         if self.attributes.shape != (i, len(self.attribute_names)):
             raise ValueError(f"attributes has shape {self.attributes.shape}: expected {(i, len(self.attribute_names))}")
+        if self.users is not None and len(self.users) != self.n_users:
+            raise ValueError(f"users has {len(self.users)} rows: expected {self.n_users}, as many as user_ids")
         if np.any(np.diff(self.user) < 0):
             raise ValueError("rows are not sorted by user")
 
@@ -70,7 +75,13 @@ class Interactions:
             time=None if self.time is None else self.time[keep],
             rating=None if self.rating is None else self.rating[keep],
             user_ids=self.user_ids[kept],
+            users=None if self.users is None else self.users.iloc[kept].reset_index(drop=True),
         )
+
+    def among_users(self, keep: Bool[np.ndarray, "e"]) -> "Interactions":
+        """Only the rows marked, of the same users by the same numbers, also those without a row."""
+        kept = {name: getattr(self, name) for name in ("user", "item", "time", "rating")}
+        return replace(self, **{name: None if column is None else column[keep] for name, column in kept.items()})
 
     def with_items(self, keep: Sequence[int] | Int[np.ndarray, "i"]) -> "Interactions":
         """The same world with the item table cut to ``keep``, in that order; rows on other items are dropped."""

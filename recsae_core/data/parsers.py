@@ -14,16 +14,18 @@ from recsae_core.data.tables import Raw, Row, Table, header, read, rows
 YEAR = r"\((\d{4})\)\s*$"  # at the end of a MovieLens title
 NO_GENRES = "(no genres listed)"
 MOVIE = ("id", "title", "attributes")
+PERSON = ("user", "gender", "age", "occupation", "zip")
 COMMON = 0.01  # share of the tracks of Music4All that a genre needs
 Catalogue = tuple[pd.DataFrame, np.ndarray, tuple[str, ...]]  # item table sorted by id, attributes, their names
 
 
 def movielens_dat(files: Mapping[str, Raw]) -> Interactions:
-    """MovieLens 1M: ``ratings.dat`` and ``movies.dat``, fields separated by ``::``, latin-1.
+    """MovieLens 1M: ``ratings.dat``, ``movies.dat`` and, where it is, ``users.dat``; separated by ``::``, latin-1.
 
     ``items`` holds all 3,883 movies, also the 177 that nobody rated: the official counts of the genres are over these,
     and every split cuts the table to its own vocabulary. Columns ``id``, ``title`` (with its year, as in the source)
-    and ``year``. Attributes: the genres, sorted by name. A user who rates a movie twice is an error.
+    and ``year``. Attributes: the genres, sorted by name. A user who rates a movie twice is an error. ``users`` has
+    ``gender`` ("F" or "M"), ``age`` (the youngest of the user's group) and ``occupation`` (a number).
     """
     movies = files["movies.dat"]
     if not movies.content.isascii() and "\ufffd" not in movies.content.decode("utf-8", "replace"):
@@ -32,7 +34,8 @@ def movielens_dat(files: Mapping[str, Raw]) -> Interactions:
     catalogue = _movies(movies, rows(movies, "::", ("id", "title", "genres")))
     names = ("user", "item", "rating", "time")
     ratings = read(files["ratings.dat"].utf8("latin-1"), dict.fromkeys(names, "int64"), "::", names)
-    return assemble(ratings, catalogue, repeats=False)
+    inter = assemble(ratings, catalogue, repeats=False)
+    return replace(inter, users=_people(files["users.dat"], inter.user_ids)) if "users.dat" in files else inter
 
 
 def movielens_csv(files: Mapping[str, Raw]) -> Interactions:
@@ -219,6 +222,17 @@ def _movies(raw: Raw, below: Iterable[Row]) -> Catalogue:
             raw.fail(f"id {number!r} is not a whole number", line)
     items, attributes, names = _catalogue(raw, ((line, [str(int(i)), *rest]) for line, (i, *rest) in found), MOVIE, "|")
     return items.assign(year=pd.to_numeric(items["title"].str.extract(YEAR)[0]).astype("Int64")), attributes, names
+
+
+def _people(raw: Raw, user_ids: np.ndarray) -> pd.DataFrame:
+    found = pd.DataFrame([fields[:4] for _, fields in rows(raw.utf8("latin-1"), "::", PERSON)], columns=PERSON[:4])
+    for name in ("user", "age", "occupation"):
+        if not found[name].str.fullmatch("[0-9]{1,9}").all():
+            raw.fail(f"{name} is not always a whole number")
+    found = found.astype({"user": "int64", "age": "int64", "occupation": "int64"})
+    if found["user"].duplicated().any() or not np.isin(user_ids, found["user"]).all():
+        raw.fail("not each user once who rated something")
+    return found.set_index("user").loc[user_ids].reset_index(drop=True)
 
 
 def _seconds(events: Table) -> pd.Series:

@@ -14,7 +14,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict
 
 from recsae_core import paths
-from recsae_core.data import lastfm, parsers
+from recsae_core.data import amazon, lastfm, parsers
 from recsae_core.data.download import fetch, members
 from recsae_core.data.interactions import Interactions
 from recsae_core.data.tables import Raw
@@ -26,7 +26,9 @@ class Source(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     title: str
-    parser: Literal["planted", "csv", "movielens_dat", "movielens_csv", "music4all", "lastfm_hetrec", "lastfm_msd"]
+    parser: Literal[
+        *("planted", "csv", "movielens_dat", "movielens_csv", "music4all", "lastfm_hetrec", "lastfm_msd", "rechorus")
+    ]
     licence: str
     cite: str | None = None
     folders: tuple[str, ...] = ()  # names under $RECSAE_DATA, the first also the folder inside the archive
@@ -35,6 +37,7 @@ class Source(BaseModel):
     sha256: str | None = None  # of the official archive
     bytes: int | None = None
     files: dict[str, str | None] = {}  # name -> md5 of the official file, None where it is not known
+    more: dict[str, str | None] = {}  # likewise, files that are read where they are there
 
 
 @cache
@@ -67,7 +70,7 @@ def load(name: str, **options: Any) -> Interactions:
         return csv(**options)
     _refuse(name, options, ())
     files, vouched = find(source)
-    read = getattr(lastfm if source.parser.startswith("lastfm") else parsers, source.parser)
+    read = next(getattr(home, source.parser) for home in (parsers, lastfm, amazon) if hasattr(home, source.parser))
     return replace(read(files), provenance=_provenance(name, source, files, vouched))
 
 
@@ -98,6 +101,7 @@ def find(source: Source) -> tuple[dict[str, Raw], bool]:
         there = [file for file in source.files if (folder / file).is_file()]
         if len(there) == len(source.files):
             remedy = f"replace it with the file of {origin}"
+            there += [file for file in source.more if (folder / file).is_file()]
             return {file: _read(folder / file, remedy) for file in there}, False
         if there:
             missing = ", ".join(file for file in source.files if file not in there)
@@ -110,10 +114,11 @@ def find(source: Source) -> tuple[dict[str, Raw], bool]:
         if archive.is_file():
             import pooch
 
-            files = members(archive, inner, list(source.files), f"delete it, or replace it with {source.url}")
+            remedy = f"delete it, or replace it with {source.url}"
+            files = members(archive, inner, list(source.files), remedy, list(source.more))
             return files, pooch.file_hash(str(archive)) == source.sha256
     archive = fetch(source.url, source.sha256, paths.cache() / "data")
-    return members(archive, inner, list(source.files), "delete it and load again"), True
+    return members(archive, inner, list(source.files), "delete it and load again", list(source.more)), True
 
 
 def _refuse(name: str, options: Mapping[str, Any], known: Sequence[str]) -> None:
@@ -138,7 +143,7 @@ def _read(path: Path, remedy: str) -> Raw:
 def _provenance(name: str, source: Source, files: Mapping[str, Raw], vouched: bool) -> dict[str, Any]:
     record: dict[str, dict[str, Any]] = {}
     for file, raw in files.items():
-        md5, official = hashlib.md5(raw.content).hexdigest(), source.files[file]
+        md5, official = hashlib.md5(raw.content).hexdigest(), (source.files | source.more)[file]
         exact = True if vouched else None if official is None else md5 == official
         record[file] = {"md5": md5, "official": official, "exact": exact}
         if exact is False:

@@ -131,7 +131,91 @@ def hidden(
     return Hidden(*map(whole.rows, parts), sae_users=np.sort(users[n:]), test_users=np.sort(users[:n]))
 
 
-RULES: Mapping[str, Callable[..., Parts | Hidden]] = {"seqrec": seqrec, "hidden": hidden}
+def dated(
+    inter: Interactions,
+    *,
+    least: float = 4.0,
+    core: int = 5,
+    shares: Sequence[float] = (0.8, 0.9),
+    hours: int = 8,
+    test_share: float = 0.2,
+    seed: int = 42,
+) -> Hidden:
+    """Split at two days that are the same for all users (2411.06112, the authors' notebook for MovieLens 1M).
+
+    Ratings below ``least`` leave, then users and items with fewer than ``core`` rows until there is none. Days begin
+    ``hours`` before midnight UTC (the authors' clock) and count from the first; ``train`` ends with the day at
+    ``shares[0]`` of the last day's number, ``valid`` at ``shares[1]``. Rows of valid and test whose user or item is not
+    in train leave. Every user who has one left is a test user; others drawn at random make them ``test_share`` of all.
+
+    Raises:
+        ValueError: no times or ratings, a number that is not possible, or a part that would be empty.
+    """
+    if inter.time is None or inter.rating is None:
+        raise ValueError("the interactions have no times or no ratings: expected a source with both")
+    if core < 1 or len(shares) != 2 or not 0 < shares[0] < shares[1] < 1:
+        raise ValueError(f"core={core}, shares={shares}: expected core >= 1 and 0 < shares[0] < shares[1] < 1")
+    keep = inter.rating >= least
+    while True:
+        enough = [np.bincount(ids[keep], minlength=1) >= core for ids in (inter.user, inter.item)]
+        fewer = keep.copy()
+        for ids, those in zip((inter.user, inter.item), enough, strict=True):
+            fewer &= np.append(those, np.zeros(max(0, ids.max() + 1 - len(those)), bool))[ids]
+        if fewer.sum() == keep.sum():
+            break
+        keep = fewer
+    if not keep.any():
+        raise ValueError(f"no user and item with {core} ratings of {least} or more: expected some; try a smaller core")
+    day = (inter.time + 3600 * hours) // 86400
+    day -= day[keep].min()
+    last = int(day[keep].max())
+    train = keep & (day <= int(shares[0] * last))
+    known = keep & np.isin(inter.user, inter.user[train]) & np.isin(inter.item, inter.item[train])
+    whole, place = inter.rows(known).with_items(np.unique(inter.item[known])), day[known]
+    ends = [int(share * last) for share in shares]
+    return _in_three(whole, np.searchsorted(ends, place, side="left"), test_share, seed)
+
+
+def last_two(inter: Interactions, *, core: int = 3, test_share: float = 0.2, seed: int = 42) -> Hidden:
+    """Each user's last item is ``test``, the one before it ``valid`` (ReChorus, Amazon of 2411.06112).
+
+    Users with fewer than ``core`` rows leave; items that nobody took stay. ``test_share`` of the users, drawn at
+    random, are kept from the SAE. Raises ``ValueError`` without times, and where nobody has enough rows.
+    """
+    if inter.time is None or core < 3:
+        raise ValueError(
+            f"time is {'missing' if inter.time is None else 'there'}, core={core}: expected both, core >= 3"
+        )
+    whole = inter.rows((np.bincount(inter.user, minlength=inter.n_users) >= core)[inter.user])
+    end = np.searchsorted(whole.user, np.arange(whole.n_users), side="right")
+    left = end[whole.user] - np.arange(len(whole))  # 1 for the last row of a user
+    return _in_three(whole, np.maximum(3 - left, 0), test_share, seed)
+
+
+def _in_three(whole: Interactions, part: Int[np.ndarray, "e"], test_share: float, seed: int) -> Hidden:
+    """Rows by the number of their part; test users are those with rows beyond train, cut or filled up to the share."""
+    if not 0 < test_share < 1:
+        raise ValueError(f"test_share={test_share}: expected a number between 0 and 1, both excluded")
+    sizes = np.bincount(part, minlength=3)
+    if not sizes.all():
+        raise ValueError(f"train, valid and test would have {', '.join(map(str, sizes))} rows: expected some in each")
+    later = np.isin(np.arange(whole.n_users), whole.user[part > 0])
+    order = np.random.default_rng(seed).permutation(whole.n_users)
+    n = max(1, int(round(test_share * whole.n_users, 9)))
+    order = order[np.argsort(~later[order], kind="stable")]
+    n = n if later.all() else max(n, int(later.sum()))
+    if n >= whole.n_users:
+        raise ValueError(f"all {n} users have rows after train: expected some without, whose vectors train the SAE")
+    parts = (whole.among_users(part == which) for which in range(3))
+    return Hidden(*parts, sae_users=np.sort(order[n:]), test_users=np.sort(order[:n]))
+
+
+RULES: Mapping[str, Callable[..., Parts | Hidden]] = {
+    "seqrec": seqrec,
+    "hidden": hidden,
+    "dated": dated,
+    "last-two": last_two,
+}
 
 
 def by_rule(inter: Interactions, *, rule: str = "seqrec", **options: Any) -> Parts | Hidden:
