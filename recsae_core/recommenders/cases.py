@@ -1,11 +1,14 @@
 """From interactions to the cases of a sequence model: training sequences, positions to read, held-out last items."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from jaxtyping import Int
 from torch import Tensor
 
 from recsae_core.data.interactions import Interactions
+from recsae_core.data.split import Hidden
 from recsae_core.recommenders.base import Cases, Holdout, Sets, Tails
 
 
@@ -58,6 +61,53 @@ def tails(inter: Interactions, length: int, positions: int = 20) -> Tails:
         row[earlier] = True
     case, target = torch.tensor([(row, int(item)) for row, item, _ in ends]).T
     return Tails(cases, case, target, seen)
+
+
+def windows(inter: Interactions, length: int) -> Cases:
+    """One case an interaction that has an earlier one: the ``length`` items before it, as far as there are, and itself."""
+    first = np.searchsorted(inter.user, inter.user)
+    ends = np.flatnonzero(first < np.arange(len(inter)))
+    user = torch.from_numpy(inter.user[ends].astype(np.int64))
+    return Cases(user, before(inter.item, first[ends], ends + 1, length + 1))
+
+
+def dated(parts: Hidden, part: str, length: int, users: Int[np.ndarray, "s"] | None = None) -> Holdout:
+    """Each row of ``part`` ("valid" or "test") to be found from the user's ``length`` items before it, of any part.
+
+    Only of ``users``, where given. The user's other items of all three parts are seen, later ones too, as in ReChorus.
+    Without times, the parts follow one another.
+    """
+    if part not in ("valid", "test") or length < 1:
+        raise ValueError(f"part={part!r}, length={length}: expected 'valid' or 'test', and at least 1")
+    whole, number = together(parts)
+    wanted = number == ("valid", "test").index(part) + 1
+    ends = np.flatnonzero(wanted if users is None else wanted & np.isin(whole.user, users))
+    first, histories = np.searchsorted(whole.user, whole.user[ends]), whole.histories()
+    user, target = (torch.from_numpy(ids[ends].astype(np.int64)) for ids in (whole.user, whole.item))
+    seen = [np.setdiff1d(histories[u], i) for u, i in zip(whole.user[ends], whole.item[ends], strict=True)]
+    return Holdout(Cases(user, before(whole.item, first, ends, length)), target, pad(seen))
+
+
+def together(parts: Hidden) -> tuple[Interactions, Int[np.ndarray, "e"]]:
+    """All parts as one, each user's rows in the order of time, and the number of the part of each row."""
+    number = np.repeat(np.arange(3), [len(part) for part in parts.tables])
+    joined: dict[str, np.ndarray | None] = {}
+    for name in ("user", "item", "time", "rating"):
+        columns = [getattr(part, name) for part in parts.tables]
+        joined[name] = None if columns[0] is None else np.concatenate(columns)
+    keys = (number,) if joined["time"] is None else (number, joined["time"])
+    order = np.lexsort((*keys, joined["user"]))
+    rows = {name: None if column is None else column[order] for name, column in joined.items()}
+    return replace(parts.train, **rows), number[order]
+
+
+def before(
+    item: Int[np.ndarray, "e"], first: Int[np.ndarray, "n"], end: Int[np.ndarray, "n"], length: int
+) -> Int[Tensor, "n t"]:
+    """The last ``length`` of the items from ``first`` to before ``end``, right-padded with -1."""
+    begin = np.maximum(first, end - length)
+    place = begin[:, None] + np.arange(min(length, int((end - begin).max(initial=1))))
+    return torch.from_numpy(np.where(place < end[:, None], item[np.minimum(place, len(item) - 1)], -1).astype(np.int64))
 
 
 def of_users(users: Int[Tensor, "n"]) -> Cases:
