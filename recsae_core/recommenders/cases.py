@@ -64,7 +64,7 @@ def tails(inter: Interactions, length: int, positions: int = 20) -> Tails:
 
 
 def windows(inter: Interactions, length: int) -> Cases:
-    """One case an interaction that has an earlier one: the ``length`` items before it, as far as there are, and itself."""
+    """One case an interaction that has an earlier one: the ``length`` items before it, or fewer, and itself."""
     first = np.searchsorted(inter.user, inter.user)
     ends = np.flatnonzero(first < np.arange(len(inter)))
     user = torch.from_numpy(inter.user[ends].astype(np.int64))
