@@ -72,6 +72,20 @@ def mean_over_seeds(values: Float[np.ndarray, "s *p"], level: float = 0.95) -> I
     return Interval(_plain(mean), _plain(mean - half), _plain(mean + half))
 
 
+def wilson(successes: Int[np.ndarray, "n"], trials: Int[np.ndarray, "n"], level: float = 0.95) -> Interval:
+    """Shares of successes with Wilson's score interval; 0, from 0 to 1, where nothing was tried."""
+    from scipy.special import ndtri
+
+    if (successes < 0).any() or (successes > trials).any():
+        raise ValueError("successes: expected 0 to as many as were tried")
+    n, z2 = np.maximum(trials, 1), float(ndtri((1 + level) / 2)) ** 2
+    share = successes / n
+    centre = (share + z2 / (2 * n)) / (1 + z2 / n)
+    half = np.sqrt(z2 * (share * (1 - share) / n + z2 / (4 * n**2))) / (1 + z2 / n)
+    low, high = np.where(trials > 0, np.stack([centre - half, centre + half]), [[0.0], [1.0]])
+    return Interval(share, np.minimum(low, share), np.maximum(high, share))
+
+
 def _sum_by(values: np.ndarray, cluster: Int[np.ndarray, "n"]) -> np.ndarray:
     if len(cluster) != len(values):
         raise ValueError(f"cluster has {len(cluster)} rows: expected {len(values)}, as many as there are values")
