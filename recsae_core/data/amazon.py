@@ -49,7 +49,7 @@ def _named(reviews: Raw, meta: Raw, category: np.ndarray, names: tuple[str, ...]
     asins = sorted({str(line["asin"]) for line in _lines(reviews)})
     if len(asins) != len(category):
         reviews.fail(f"{len(asins)} products, item_meta.csv has {len(category)}")
-    wanted = dict.fromkeys(asins, {})
+    wanted: dict[str, dict[str, Any]] = {asin: {} for asin in asins}
     wanted |= {str(line["asin"]): line for line in _lines(meta) if str(line.get("asin")) in wanted}
     third = [
         next((str(path[2]) for path in found.get("categories", ()) if len(path) > 2), "") for found in wanted.values()

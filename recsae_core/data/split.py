@@ -146,7 +146,8 @@ def dated(
     Ratings below ``least`` leave, then users and items with fewer than ``core`` rows until there is none. Days begin
     ``hours`` before midnight UTC (the authors' clock) and count from the first; ``train`` ends with the day at
     ``shares[0]`` of the last day's number, ``valid`` at ``shares[1]``. Rows of valid and test whose user or item is not
-    in train leave. Every user who has one left is a test user; others drawn at random make them ``test_share`` of all.
+    in train leave. Every user who has one left is a test user, and others drawn at random, so that
+    these are ``test_share`` of all; where everybody has, they are drawn from all.
 
     Raises:
         ValueError: no times or ratings, a number that is not possible, or a part that would be empty.
