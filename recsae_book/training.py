@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from recsae_book.recipes import RecommenderRecipe, SAERecipe
 from recsae_core import recommenders
 from recsae_core.data.split import Hidden, Parts
-from recsae_core.recommenders import MODELS, Recommender, activations, cases
+from recsae_core.recommenders import MODELS, Cases, Recommender, activations, cases
 from recsae_core.recommenders.fit import FitConfig, fit
 from recsae_core.strict import parse
 
@@ -33,14 +33,19 @@ def recommender(
         config = TypeAdapter(FitConfig).validate_python(recipe.fit)
     except ValidationError as error:
         raise ValueError(f"fit: {error}") from error
-    if isinstance(parts, Hidden):
-        train, valid = cases.pairs_of(parts.train), cases.leave_hidden_out(parts.train, parts.valid)
+    if isinstance(parts, Hidden) and "final" in model.sites:
+        length = model.config.length
+        train, valid = cases.windows(parts.train, length), cases.dated(parts, "valid", length)
+    elif isinstance(parts, Hidden):
+        one_each = np.bincount(parts.valid.user, minlength=parts.valid.n_users).max() == 1
+        valid = cases.leave_hidden_out(parts.train, parts.valid) if one_each else cases.dated(parts, "valid", 1)
+        train = cases.pairs_of(parts.train)
     else:
         length = model.config.length
         train, valid = cases.sequences(parts.train, length), cases.leave_last_out(parts.sae, length)
     state.parent.mkdir(parents=True, exist_ok=True)
     report = fit(model, train, valid, config, seed=recipe.seed, device=device, resume=state, progress=progress)
-    return _rounded(model, recipe.half), asdict(report)
+    return _rounded(model.trained(), recipe.half), asdict(report)
 
 
 BATCHES = 1_000_003  # added to the seed for the batches: they are the same whatever the weights begin from
@@ -57,11 +62,13 @@ def saes(
     from recsae_core.sae import fit as fit_saes
 
     first, values = recipes[0], [recipe.merged() for recipe in recipes]
-    rows = _rows(first, parent, parts)
+    train, g = parse(TrainConfig, values[0]["train"], "train"), torch.Generator().manual_seed(BATCHES + first.seed)
+    rows = _rows(first, parent, parts, train.batch)
     width = parent.sites[first.site]
     configs = [parse(SAEConfig, value["sae"] | {"d": width}, "sae") for value in values]
     models = [SAE(config, torch.Generator().manual_seed(first.seed)).to(device) for config in configs]
-    train, g = parse(TrainConfig, values[0]["train"], "train"), torch.Generator().manual_seed(BATCHES + first.seed)
+    for model in models if isinstance(rows, activations.Probed) else ():
+        model.prepare(rows.h.to(device))  # of all rows, where fit would take the first of a stream
     state.parent.mkdir(parents=True, exist_ok=True)
     terms = [value["terms"] for value in values]
     done = fit_saes(models, rows, terms, train, generator=g, resume=state, progress=progress)
@@ -72,11 +79,22 @@ def saes(
     ]
 
 
-def _rows(recipe: SAERecipe, parent: Recommender, parts: Parts | Hidden) -> Tensor | activations.Pairs:
-    """What an SAE is trained on: vectors, or batches of users and items with the scores that they lead to."""
+def _rows(
+    recipe: SAERecipe, parent: Recommender, parts: Parts | Hidden, batch: int
+) -> Tensor | activations.Pairs | activations.Probed:
+    """What an SAE is trained on: vectors, or batches of them with the rest of the recommender."""
     if isinstance(parts, Parts):
         read = cases.inputs(getattr(parts, recipe.rows), parent.config.length)
         return activations.collect(parent, recipe.site, read).h
+    g = torch.Generator().manual_seed(BATCHES + recipe.seed)
+    if recipe.site in ("user", "final") and recipe.rows != "train":
+        users = parts.sae_users if recipe.rows == "sae" else parts.test_users
+        read = cases.of_users(torch.from_numpy(users.astype(np.int64)))
+        if recipe.site == "final":  # one row an interaction, of what came before it
+            read = cases.windows(parts.train, parent.config.length)
+            read = read[torch.isin(read.user, torch.from_numpy(users))]
+            read = Cases(read.user, read.history.scatter(1, read.length[:, None] - 1, -1))
+        return activations.Probed(parent, recipe.site, read, g, batch)
     if recipe.site != "user+item" or recipe.pairs is None or recipe.rows == "train":
         given = f"site {recipe.site!r}, pairs={recipe.pairs}, rows={recipe.rows!r}"
         raise ValueError(f"{given}: expected site 'user+item', pairs and rows 'sae' or 'test' where items are hidden")
@@ -86,7 +104,7 @@ def _rows(recipe: SAERecipe, parent: Recommender, parts: Parts | Hidden) -> Tens
         users, items = parts.train.user[taken], parts.train.item[taken]
     kind = "given" if recipe.pairs == "positive" else recipe.pairs
     users, items = (torch.from_numpy(ids.astype(np.int64)) for ids in (users, items))
-    return activations.Pairs(parent, users, items, kind, torch.Generator().manual_seed(BATCHES + recipe.seed))
+    return activations.Pairs(parent, users, items, kind, g)
 
 
 def _rounded(module: nn.Module, half: bool) -> nn.Module:

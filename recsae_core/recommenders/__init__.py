@@ -9,6 +9,8 @@ import torch
 from recsae_core import storage
 from recsae_core.recommenders.base import Cases, Recommender, Split
 from recsae_core.recommenders.baselines import EASE, EASEConfig, ItemKNN, ItemKNNConfig, MostPopular, MostPopularConfig
+from recsae_core.recommenders.bpr import BPRMF, BPRConfig, LightGCN, LightGCNConfig
+from recsae_core.recommenders.last import LastConfig, LastSASRec
 from recsae_core.recommenders.towers import MF, NCF, MFConfig, NCFConfig, TwoTowers
 from recsae_core.recommenders.transformer import SASRecConfig, Transformer, TransformerConfig
 
@@ -22,6 +24,9 @@ MODELS: dict[str, tuple[type[Recommender], type]] = {
     "ease": (EASE, EASEConfig),
     "mf": (MF, MFConfig),
     "ncf": (NCF, NCFConfig),
+    "bprmf": (BPRMF, BPRConfig),
+    "lightgcn": (LightGCN, LightGCNConfig),
+    "sasrec-last": (LastSASRec, LastConfig),
 }
 
 
@@ -42,7 +47,7 @@ def build(
         filled = options(**config)
     except TypeError as error:
         raise ValueError(f"{name}: {str(error).rpartition('__init__() ')[2]}") from error
-    return model(filled, generator) if issubclass(model, Transformer | TwoTowers) else model(filled)
+    return model(filled, generator) if issubclass(model, Transformer | TwoTowers | LastSASRec) else model(filled)
 
 
 def save(model: Recommender, folder: Path) -> None:

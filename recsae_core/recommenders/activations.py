@@ -1,6 +1,7 @@
 """A recommender's vectors at a site, as a stream of splits or all at once."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache, partial
 from typing import NamedTuple
 
 import torch
@@ -36,6 +37,32 @@ def collect(model: Recommender, site: str, cases: Cases, batch: int = 256) -> Ro
         case = torch.where(split.case < 0, -1, split.case + number * batch)
         parts.append(Rows(split.h.detach().cpu(), case.cpu(), split.item.cpu(), split.last.cpu()))
     return Rows(*(torch.cat(column) for column in zip(*parts, strict=True)))
+
+
+class Stop(NamedTuple):
+    """Some rows of a site, and the rest of the recommender for them."""
+
+    h: Float[Tensor, "r d"]
+    finish: Callable[[Float[Tensor, "r d"]], Float[Tensor, "r c"]]
+
+
+class Probed:
+    """The vectors of all ``cases`` at a site with one row a case: an SAE's rows, in an order that each pass draws anew.
+
+    ``h`` holds them all. The model is stopped again only for batches whose ``finish`` is called.
+    """
+
+    def __init__(self, model: Recommender, site: str, cases: Cases, generator: torch.Generator, batch: int) -> None:
+        self.model, self.site, self.cases, self.g, self.batch = model, site, cases, generator, batch
+        rows = collect(model, site, cases, 4096)
+        if not torch.equal(rows.case, torch.arange(len(cases))):
+            raise ValueError(f"site {site!r}: expected a site with one row a case")
+        self.h = rows.h
+
+    def __iter__(self) -> Iterator[Stop]:
+        for rows in torch.randperm(len(self.h), generator=self.g).split(self.batch):
+            again = cache(partial(self.model.before, self.site, self.cases[rows]))
+            yield Stop(self.h[rows], lambda h, again=again: again().finish(h))
 
 
 class Pairs:

@@ -116,6 +116,13 @@ class Recommender(nn.Module, ABC):
         """Name -> width of every place where the model can be stopped; empty where there is none."""
         return {}
 
+    @property
+    def probe(self) -> str:
+        """The site of the vector of which the scores are read, one a case; ``ValueError`` where there is none."""
+        if found := {"final", "user"} & set(self.sites):
+            return found.pop()
+        raise ValueError(f"{type(self).__name__} has no site 'final' or 'user'")
+
     def before(self, site: str, cases: Cases, items: Int[Tensor, "c"] | None = None) -> Split:
         """The model stopped at ``site``; ``finish`` scores ``items`` (all, where None).
 
@@ -149,6 +156,10 @@ class Recommender(nn.Module, ABC):
 
     def begin(self, train: Cases) -> None:
         """Called once before training with all that it is trained on."""
+
+    def trained(self) -> "Recommender":
+        """What is kept after training, in evaluation mode: another model where part of this one is needed no more."""
+        return self.eval()
 
     def loss(self, batch: Cases, g: torch.Generator) -> Float[Tensor, ""]:
         """The training loss of a batch, a mean over what is predicted; ``g`` supplies all randomness but dropout."""

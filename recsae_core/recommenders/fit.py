@@ -31,6 +31,7 @@ class FitConfig:
     evaluate_every: int = 1  # epochs
     valid_users: int | None = None  # random validation cases, the same in each evaluation; None = all
     optimiser: str = "adam"  # or "sgd", without momentum
+    weight_decay: float = 0.0  # times each weight, no bias, is added to its gradient, as torch's Adam has it
 
     def __post_init__(self) -> None:
         for name, low in {"epochs": 0, "batch": 1, "warmup": 0, "patience": 1, "evaluate_every": 1}.items():
@@ -41,6 +42,8 @@ class FitConfig:
         for name, known in {"decay": ("none", "cosine"), "optimiser": OPTIMISERS}.items():
             if getattr(self, name) not in known:
                 raise ValueError(f"{name}={getattr(self, name)!r}: expected one of {', '.join(known)}")
+        if not 0 <= self.weight_decay < math.inf:
+            raise ValueError(f"weight_decay={self.weight_decay}: expected at least 0")
         if self.valid_users is not None and self.valid_users < 1:
             raise ValueError(f"valid_users={self.valid_users}: expected at least 1, or None for all")
 
@@ -94,6 +97,15 @@ def fit(
     return FitReport(run.history, run.best_epoch, run.seconds)
 
 
+def _groups(model: Recommender, decay: float) -> list[dict]:
+    if not decay:
+        return [{"params": list(model.parameters())}]
+    names = {False: [], True: []}
+    for name, parameter in model.named_parameters():
+        names["bias" in name].append(parameter)
+    return [{"params": names[False], "weight_decay": decay}, {"params": names[True]}]
+
+
 class _Run:
     """The state of one training run: all that must survive a kill."""
 
@@ -105,7 +117,7 @@ class _Run:
         if next(model.parameters(), None) is None:
             raise ValueError(f"{type(model).__name__} is not trained by gradient descent: it has no parameter")
         self.model, self.train, self.config, self.path = model, train, config, path
-        self.optimiser = OPTIMISERS[config.optimiser](model.parameters(), lr=config.lr, fused=True)
+        self.optimiser = OPTIMISERS[config.optimiser](_groups(model, config.weight_decay), lr=config.lr, fused=True)
         self.g = torch.Generator().manual_seed(seed)
         n = min(config.valid_users or len(valid), len(valid))
         self.valid = valid[torch.randperm(len(valid), generator=self.g)[:n].sort().values]
@@ -116,7 +128,8 @@ class _Run:
         model.begin(train)
         read = (train.user, train.history, valid.cases.user, valid.cases.history, valid.target)
         data = [zlib.crc32(x.cpu().numpy().tobytes()) for x in read]
-        self.key = {"fit": asdict(config), "seed": seed, "cases": [len(train), len(valid)], "parameters": shapes}
+        chosen = {name: value for name, value in asdict(config).items() if name != "weight_decay" or value}
+        self.key = {"fit": chosen, "seed": seed, "cases": [len(train), len(valid)], "parameters": shapes}
         self.key |= {"data": data, "model": repr(getattr(model, "config", None))}
 
     @property

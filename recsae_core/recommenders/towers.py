@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from recsae_core.recommenders.base import Cases, Recommender, Split, check_items, check_rows, frozen
+from recsae_core.recommenders.negatives import Negatives
 
 PAIRS = 1 << 14  # users times items whose hidden layers are held at once
 
@@ -58,7 +59,7 @@ class TwoTowers(Recommender):
     net stay behind, in ``finish``. ``generator`` draws the initial weights; where there is none, they are of seed 0.
     """
 
-    _taken: tuple[Tensor, ...] = ()
+    _taken: Negatives | None = None
 
     def __init__(self, config: MFConfig, std: float, g: torch.Generator) -> None:
         super().__init__()
@@ -101,22 +102,17 @@ class TwoTowers(Recommender):
     def begin(self, train: Cases) -> None:
         """Note who took what: no negative of a user is among that user's items."""
         users, items = self._users(train.user).cpu(), check_items(train.history[:, 0], self.n_items).cpu()
-        keys = torch.unique(users * self.n_items + items)
-        count = torch.bincount(keys // self.n_items, minlength=self.config.n_users)
-        if (count >= self.n_items).any():
-            raise ValueError(f"user {int(count.argmax())} took all {self.n_items} items: expected one left to draw")
-        start = count.cumsum(0) - count
-        taken_before = torch.arange(len(keys)) - start.repeat_interleave(count)
-        self._taken = start, self.n_items - count, keys - taken_before
+        self._taken = Negatives(users, items, self.config.n_users, self.n_items)
 
     def negatives(self, users: Int[Tensor, "n"], k: int, g: torch.Generator) -> Int[Tensor, "n k"]:
         """``k`` items a user, drawn evenly from those not taken; ``ValueError`` before ``begin``."""
-        if not self._taken:
+        if self._taken is None:
             raise ValueError("who took what is unknown: expected a call of begin before negatives are drawn")
-        (start, free, keys), users = self._taken, users[:, None].cpu()
-        place = (torch.rand((len(users), k), generator=g, dtype=torch.float64) * free[users]).long()
-        # keys say after how many free items each one taken stands: so many of these push the drawn one further on
-        return place + torch.searchsorted(keys, users * self.n_items + place, right=True) - start[users]
+        return self._taken.draw(users, k, g)
+
+    def vectors(self) -> tuple[Float[Tensor, "u d"], Float[Tensor, "i d"]]:
+        """Of users and of items, as the sites have them."""
+        return self.P, self.Q
 
     def loss(self, batch: Cases, g: torch.Generator) -> Float[Tensor, ""]:
         """Mean log-loss of each case's user with its item, 1, and with ``config.negatives`` others, 0; and ``l2``."""
@@ -141,7 +137,7 @@ class TwoTowers(Recommender):
         return items.to(self.P.device)
 
     def _stop(self, site: str, users: Tensor, items: Tensor, score: Callable[[Tensor, Tensor], Tensor]) -> Split:
-        p, q = self.P.detach()[users], self.Q.detach()[items]
+        p, q = (vectors.detach()[ids] for vectors, ids in zip(self.vectors(), (users, items), strict=True))
         n, c = len(p) * (site != "item"), len(q) * (site != "user")
         case = F.pad(torch.arange(n, device=p.device), (0, c), value=-1)
 

@@ -105,11 +105,11 @@ class Transformer(Recommender):
 
     def loss(self, batch: Cases, g: torch.Generator) -> Float[Tensor, ""]:
         """Mean of ``config.loss`` over every next item; histories hold one item more than inputs."""
-        history = _window(batch.history.to(self.item.weight.device), self.config.length + 1)
+        history = window(batch.history.to(self.item.weight.device), self.config.length + 1)
         states, targets = [], []
         by_length = (history >= 0).sum(1).argsort(stable=True)  # alike in a group: little padding to compute
         for rows in by_length.split(GROUP):
-            group = _window(history[rows], self.config.length + 1)
+            group = window(history[rows], self.config.length + 1)
             real = group[:, 1:] >= 0
             states.append(self._states(group[:, :-1])[real])
             targets.append(group[:, 1:][real])
@@ -217,7 +217,7 @@ class Transformer(Recommender):
         return self.item.weight if items is None else self.item.weight[check_items(items, self.n_items)]
 
     def _read(self, cases: Cases) -> Int[Tensor, "n t"]:
-        return _window(check_histories(cases, self.n_items).to(self.item.weight.device), self.config.length)
+        return window(check_histories(cases, self.n_items).to(self.item.weight.device), self.config.length)
 
 
 def _ends(history: Int[Tensor, "n t"], positions: int) -> tuple[Int[Tensor, "n p"], Bool[Tensor, "n p"]]:
@@ -226,7 +226,7 @@ def _ends(history: Int[Tensor, "n t"], positions: int) -> tuple[Int[Tensor, "n p
     return place.clamp(min=0), place >= 0
 
 
-def _window(history: Int[Tensor, "n t"], length: int) -> Int[Tensor, "n w"]:
+def window(history: Int[Tensor, "n t"], length: int) -> Int[Tensor, "n w"]:
     """The last ``length`` items of each history, without columns that are padding in every row."""
     real = (history >= 0).sum(1)
     longest = int(real.max()) if len(real) else 0

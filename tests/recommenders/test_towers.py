@@ -35,6 +35,8 @@ def logit(model, user, item):
     p, q = model.P[user].detach().numpy().astype(float), model.Q[item].detach().numpy().astype(float)
     if hasattr(model, "b_user"):
         return model.b.item() + model.b_user[user].item() + model.b_item[item].item() + p @ q
+    if not hasattr(model, "net"):
+        return p @ q
     x, layers = np.concatenate([p, q]), [x for x in model.net if isinstance(x, torch.nn.Linear)]
     for n, layer in enumerate(layers, 1):
         x = layer.weight.detach().numpy().astype(float) @ x + layer.bias.detach().numpy()
