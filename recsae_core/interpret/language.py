@@ -136,8 +136,9 @@ def predict(
 ) -> Predicted:
     """The level of each case of each latent from its description alone (2411.06112, verify); else as ``describe``.
 
-    Best asked of another model than the one that wrote, on cases of other users and items, some of them with the latent
-    silent. With the others marked in ``positive``, ``right(positive)`` counts as the paper does: above 5 is active.
+    Best asked of another model than the one that wrote, on cases of other users and items, as ``confidence.trials``
+    finds them, active ones (``positive``) and silent. ``right(positive)`` counts as the paper does, above 5 is active;
+    its sums over either kind are ``true_pos`` and ``true_neg`` of ``confidence.Confidence``.
     """
     if len(descriptions) != len(cases):
         raise ValueError(f"{len(descriptions)} descriptions and cases of {len(cases)} latents: expected as many")
