@@ -62,7 +62,10 @@ class LastSASRec(Recommender):
 
     def forward(self, cases: Cases, items: Int[Tensor, "c"] | None = None) -> Float[Tensor, "n c"]:
         """Scores of ``items`` (all, where None) as the next item, by the whole layer at all positions."""
-        x, length = self._enter(self._read(cases))
+        history = self._read(cases)
+        length = (history >= 0).sum(1)
+        from_end = length[:, None] - 1 - torch.arange(history.shape[1], device=history.device)
+        x = self.item(history.clamp(min=0)) + self.position(from_end.clamp(min=0))
         heads = (project(x)[:, None] for project in (self.query, self.key, self.value))
         mixed = F.scaled_dot_product_attention(*heads, is_causal=True)[:, 0]
         return self._leave(x, mixed)[torch.arange(len(x), device=x.device), length - 1] @ self._candidates(items).T
@@ -104,17 +107,12 @@ class LastSASRec(Recommender):
 
     def _last(self, history: Int[Tensor, "n t"]) -> Float[Tensor, "n d"]:
         """The last position's state alone: no key or value is made, the query and the mean are projected instead."""
-        x, length = self._enter(history)
-        end = x[torch.arange(len(x), device=x.device), length - 1]
-        towards = self.query(end) @ self.key.weight
+        length, place = (history >= 0).sum(1, keepdim=True), torch.arange(history.shape[1], device=history.device)
+        x = self.item(history.gather(1, (length - 1 - place).clamp(min=0))) + self.position.weight[: len(place)]
+        towards = self.query(x[:, 0]) @ self.key.weight  # the last item comes first here
         scores = torch.bmm(x, towards[..., None])[..., 0] / self.config.d**0.5
-        weight = scores.masked_fill(history < 0, -torch.inf).softmax(1)
-        return self._leave(end, self.value(torch.bmm(weight[:, None], x)[:, 0]))
-
-    def _enter(self, history: Int[Tensor, "n t"]) -> tuple[Float[Tensor, "n t d"], Int[Tensor, "n"]]:
-        length = (history >= 0).sum(1)
-        from_end = length[:, None] - 1 - torch.arange(history.shape[1], device=history.device)
-        return self.item(history.clamp(min=0)) + self.position(from_end.clamp(min=0)), length
+        weight = scores.masked_fill(place >= length, -torch.inf).softmax(1)
+        return self._leave(x[:, 0], self.value(torch.bmm(weight[:, None], x)[:, 0]))
 
     def _leave(self, x: Float[Tensor, "*n d"], mixed: Float[Tensor, "*n d"]) -> Float[Tensor, "*n d"]:
         x = self.norm1(mixed + x)
