@@ -6,7 +6,6 @@ Looked for in the committed checkpoints, then in the cache, then trained under a
 import hashlib
 import os
 import platform
-import shutil
 import time
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,7 +20,7 @@ from torch import nn
 
 from recsae_book import recipes
 from recsae_book.recipes import RecommenderRecipe, SAERecipe, digest, fingerprint
-from recsae_core import paths
+from recsae_core import paths, storage
 from recsae_core.data import sources, split
 from recsae_core.data.interactions import Interactions
 from recsae_core.data.split import Hidden, Parts
@@ -230,9 +229,13 @@ def record(name: str, *, seed: int | None = None, **overrides: Any) -> dict[str,
 
 
 def commit(name: str, *, seed: int | None = None, **overrides: Any) -> Path:
-    """Copy a recipe's artifact into ``data/checkpoints``, where it replaces an older one; the new folder."""
+    """Write a recipe's artifact, rounded as the recipe says, to ``data/checkpoints``; the new folder.
+
+    Who has the checkout has the rounded weights, and the results are computed from these.
+    """
     folder, (_, target, _) = ensure(name, seed=seed, **overrides), _place(name, seed, **overrides)
-    if folder != target:
-        with whole(target) as fresh:
-            shutil.copytree(folder, fresh, dirs_exist_ok=True)
+    rounded = recipes.recipe(name, seed, **overrides).committed
+    if folder != target or read_json(target / CONFIG).get("committed") != rounded:
+        tensors, config = storage.load(folder)
+        storage.save(target, tensors, config | {"committed": rounded}, rounded)
     return target

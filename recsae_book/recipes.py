@@ -42,6 +42,7 @@ class RecommenderRecipe(BaseModel):
     seed: int = 0
     version: int = 1  # raised by hand when the method changes
     half: bool = False  # the weights are rounded to half precision at the end, so that the stored file is half as large
+    committed: Literal["half", "int8"] | None = None  # how the weights are rounded where they are committed
 
 
 class SAERecipe(BaseModel):
@@ -62,6 +63,7 @@ class SAERecipe(BaseModel):
     seed: int = 0
     version: int = 1
     half: bool = False
+    committed: Literal["half", "int8"] | None = None
 
     @property
     def seed_of_parent(self) -> int:
@@ -132,7 +134,7 @@ def resolved(name: str, seed: int | None = None, **overrides: Any) -> dict[str, 
     chosen = recipe(name, seed, **overrides)
     # what a recipe can say since later is no part of the fingerprints of those that do not say it
     later = {key for key in ("half", "pairs") if not getattr(chosen, key, None)}
-    values = chosen.model_dump(exclude=later)
+    values = chosen.model_dump(exclude=later | {"committed"})
     if isinstance(chosen, RecommenderRecipe):
         from recsae_core.data import sources
 

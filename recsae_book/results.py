@@ -66,14 +66,16 @@ def folder(edition: str | None = None) -> Path:
 
 
 def write(notebook: str, values: Mapping[str, Result]) -> None:
-    """Store a notebook's results in ``folder()``, floats rounded to six significant digits.
+    """Store a notebook's results in ``folder()``, without what is default, floats rounded to six significant digits.
 
     Replaces what the notebook wrote before. Raises ``ValueError`` for a key that is not ``paper/subject/metric``.
     """
     for key in values:
         if len(key.split("/")) != 3 or not all(key.split("/")) or key != key.strip():
             raise ValueError(f"key {key!r}: expected paper/subject/metric, as in seqrec/sae-512/l0")
-    rows = {key: result.model_dump() | {"notebook": notebook} for key, result in sorted(values.items())}
+    rows = {
+        key: result.model_dump(exclude_defaults=True) | {"notebook": notebook} for key, result in sorted(values.items())
+    }
     for row in rows.values():
         row |= {name: float(f"{v:.{DIGITS}g}") for name, v in row.items() if isinstance(v, float)}
     write_json(folder() / f"{notebook}.json", rows)

@@ -38,9 +38,13 @@ def whole(folder: Path) -> Iterator[Path]:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write ``value`` to ``path`` atomically: indented, keys in the order given, a newline at the end."""
+    """Write ``value`` to ``path`` atomically: keys in the order given, of a mapping each on a line of its own."""
+    plain = {"ensure_ascii": False, "allow_nan": False}
+    text = json.dumps(value, **plain)
+    if isinstance(value, dict) and value:
+        text = "{\n" + ",\n".join(f"{json.dumps(str(k))}: {json.dumps(v, **plain)}" for k, v in value.items()) + "\n}"
     with atomic(path) as temporary:
-        temporary.write_text(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+        temporary.write_text(text + "\n", encoding="utf-8")
 
 
 def read_json(path: Path) -> Any:

@@ -13,15 +13,27 @@ from torch import Tensor
 from recsae_core.files import atomic, read_json, whole, write_json
 
 WEIGHTS, CONFIG = "weights.safetensors", "config.json"
+SCALE = "#scale"  # of the rows of a matrix of eight bits: under its name with this at the end
 
 
-def save(folder: Path, tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> None:
+def save(folder: Path, tensors: Mapping[str, Tensor], config: Mapping[str, Any], rounded: str | None = None) -> None:
     """Write tensors and their configuration as one folder, replacing an older one as a whole.
 
-    A float32 tensor that loses nothing in half precision is written so.
+    ``rounded`` to "half" precision, or to "int8": eight bits and a scale a row of a matrix, the rest in half. Without
+    it a float32 tensor that loses nothing in half precision is written so.
     """
+    if rounded not in (None, "half", "int8"):
+        raise ValueError(f"rounded={rounded!r}: expected 'half', 'int8' or None")
+    stored: dict[str, Tensor] = {}
+    for name, t in tensors.items():
+        t = t.detach().cpu().contiguous()
+        if rounded == "int8" and t.dtype == torch.float32 and t.ndim == 2 and t.shape[1] > 1:
+            scale = t.abs().amax(1, keepdim=True).clamp(min=torch.finfo(torch.float32).tiny) / 127
+            stored |= {name: (t / scale).round().to(torch.int8), name + SCALE: scale}
+        else:
+            stored[name] = t.half() if rounded and t.dtype == torch.float32 else _small(t)
     with whole(folder) as fresh:
-        save_file({k: _small(v.detach().cpu().contiguous()) for k, v in tensors.items()}, fresh / WEIGHTS)
+        save_file(stored, fresh / WEIGHTS)
         write_json(fresh / CONFIG, config)
 
 
@@ -31,8 +43,10 @@ def load(folder: Path, device: str | torch.device = "cpu") -> tuple[dict[str, Te
         if not (folder / name).is_file():
             raise ValueError(f"{folder}: no {name}; expected a folder with {WEIGHTS} and {CONFIG}")
     try:
-        tensors = load_file(folder / WEIGHTS, device=str(device))
-        return {k: v.float() if v.dtype == torch.half else v for k, v in tensors.items()}, read_json(folder / CONFIG)
+        stored = load_file(folder / WEIGHTS, device=str(device))
+        plain = {k: v.float() if v.dtype == torch.half else v for k, v in stored.items() if not k.endswith(SCALE)}
+        tensors = {k: v * stored[k + SCALE] if k + SCALE in stored else v for k, v in plain.items()}
+        return tensors, read_json(folder / CONFIG)
     except Exception as error:  # safetensors raises its own error type for a damaged header
         raise ValueError(f"{folder}: cannot be read ({error}); delete it and make it again") from error
 

@@ -98,6 +98,20 @@ def test_a_committed_checkpoint_is_found_first(root, monkeypatch, capsys):
     assert artifacts.get("small/transformer").n_items > 0
 
 
+def test_a_commit_rounds_as_the_recipe_says_and_the_fingerprint_does_not_know(root):
+    plain, before = artifacts.commit("small/transformer"), recipes.fingerprint("small/transformer")
+    weights = storage.load(plain)[0]["item.weight"]
+    for rounded in ("half", "int8"):
+        again = artifacts.commit("small/transformer", committed=rounded)
+        assert again == plain and recipes.fingerprint("small/transformer", committed=rounded) == before
+        assert artifacts.record("small/transformer")["committed"] == rounded
+        read = artifacts.get("small/transformer").item.weight
+        assert torch.allclose(read, weights, atol=0.01) and not torch.equal(read, weights)
+        stamp = (plain / storage.WEIGHTS).stat().st_mtime_ns
+        artifacts.commit("small/transformer", committed=rounded)
+        assert (plain / storage.WEIGHTS).stat().st_mtime_ns == stamp
+
+
 def test_all_that_an_edition_names_is_committed_at_once_but_closed_forms(root):
     profiles = root / "book/profiles.yml"
     named = "artifacts: [small/popular, {name: small/transformer, seeds: [0, 1], fit: {epochs: 1}}]"
