@@ -1,0 +1,978 @@
+# ---
+# jupyter:
+#   jupytext:
+#     cell_metadata_filter: tags,mystnb,-all
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Turning a concept
+#
+# A description says what a latent goes with. Does the latent also *do* something? The fourth paper (arXiv 2411.06112)
+# says yes three times: its first version takes a latent away, its second removes a bias, its third tunes lists towards
+# a wish. None of this is in the public code. Which latents, how strongly, and measured how, is not known. So the
+# definitions here are ours:
+#
+# - A latent's activation is multiplied by a factor, $z_l \leftarrow \alpha z_l$, on the cases where it is active. 0
+#   takes it away, 1 changes nothing, 5 is much more than the recommender ever says.
+# - What the autoencoder fails to explain stays. A factor of 1 is the recommender itself, bit for bit.
+# - The latents were trained, described and chosen on some users. All effects are measured on other users.
+#   A concept's items are counted only in the half of the items that had no part in its description.
+#
+# **What to look for.** Not whether the concept's items move; any change of a list moves some. But whether they move
+# *more* than under a change of the same length in another direction, and what the same effect costs by re-ranking.
+
+# %% tags=["parameters"]
+dataset: str = "planted-recsae"
+models: list = ["sasrec", "bprmf"]  # the first is looked at in detail
+seeds: list = [0]  # of the first; the others have the first seed
+positions: int = 5  # cases a user on which concepts are described
+concepts_most: int = 20  # concepts turned, drawn from all that can be
+least_cases: int = 15  # held-out cases on which a concept is active
+most_cases: int = 40  # of these, drawn at random
+least_items: int = 10  # that a concept has in the half that did not write it
+popular: list = [5, 20, 60]  # latents turned against popularity
+gendered: list = [5, 20, 60]  # latents turned against gender
+random_draws: int = 3  # matched latents, as a null
+draws: int = 500  # bootstrap samples
+
+# %% tags=["hide-input"]
+import warnings
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import StratifiedKFold, cross_val_predict
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from tqdm import tqdm
+
+from recsae_book import artifacts, figures, recipes, results
+from recsae_book.instances import Instances, instances
+from recsae_book.results import Result
+from recsae_core.interpret import concepts, statistics, vocabulary
+from recsae_core.recommenders import cases
+from recsae_core.recommenders.base import Cases, Recommender, Sets
+from recsae_core.sae import SAE
+from recsae_core.steer import bias, calibrate, methods
+from recsae_core.steer.interventions import Bonus, before, outcomes
+from recsae_core.steer.tuning import AsFar, Neighbour, changes, matched
+
+short = dataset.removesuffix("-recsae")
+seed = seeds[0]
+
+# %% [markdown]
+# ## Who and what
+#
+# Descriptions come from the users who trained the autoencoder, by enrichment as on the page on concepts, and from half
+# of the items. What a description says of popularity is left out here: popularity has a section of its own. A
+# concept's items are those for which the description speaks at least half as strongly as for any item. Effects are
+# measured on the cases of `valid` and `test`, all of users whom the autoencoder never saw.
+
+# %% tags=["hide-input"]
+parts = artifacts.parts(dataset)
+train = parts.train
+count = np.bincount(train.item, minlength=train.n_items)
+half = statistics.item_halves(count, 1, np.random.default_rng(seed))[0]
+words = vocabulary.terms(
+    train.items, train.attributes, train.attribute_names, count
+)
+
+
+class World(NamedTuple):
+    """A recommender, its autoencoder, and the cases of both groups of users."""
+
+    model: Recommender
+    sae: SAE
+    told: Instances  # of the users who trained the autoencoder
+    z: torch.Tensor  # their code
+    held: dict[str, Sets]  # of the other users, to be measured on
+    both: Sets  # valid and test
+    active: np.ndarray  # which latents fire on these
+
+
+def world(name: str, seed: int) -> World:
+    """Load a recommender and its autoencoder, and read the cases."""
+    parent = recipes.recipe(f"{dataset}/sae-{name}", seed).seed_of_parent
+    model = artifacts.get(f"{dataset}/{name}", seed=parent)
+    sae = artifacts.get(f"{dataset}/sae-{name}", seed=seed)
+    told = instances(
+        model, parts, parts.sae_users, positions=positions, depth=10
+    )
+    length = getattr(model.config, "length", 1)
+    held = {
+        part: cases.dated(parts, part, length, parts.test_users)
+        for part in ("valid", "test")
+    }
+    width = max(one.seen.shape[1] for one in held.values())
+    sets = {
+        part: Sets(
+            Cases(one.cases.user, padded(one.cases.history, length)),
+            one.target[:, None],
+            padded(one.seen, width),
+        )
+        for part, one in held.items()
+    }
+    both = joined(*sets.values())
+    with torch.no_grad():
+        h = before(model, model.probe, both).split.h
+        active = (sae.encode(h).dense() > 0).numpy()
+        return World(
+            model, sae, told, sae.encode(told.h).dense(), sets, both, active
+        )
+
+
+def padded(x: torch.Tensor, width: int) -> torch.Tensor:
+    """Ids padded with -1 to a width."""
+    return torch.nn.functional.pad(x, (0, width - x.shape[1]), value=-1)
+
+
+def joined(a: Sets, b: Sets) -> Sets:
+    """The cases of both."""
+    user, history, target, seen = (
+        torch.cat(pair)
+        for pair in (
+            (a.cases.user, b.cases.user),
+            (a.cases.history, b.cases.history),
+            (a.target, b.target),
+            (a.seen, b.seen),
+        )
+    )
+    return Sets(Cases(user, history), target, seen)
+
+
+keys = [(models[0], s) for s in seeds] + [(n, seed) for n in models[1:]]
+worlds = {key: world(*key) for key in keys}
+main = worlds[keys[0]]
+pd.DataFrame(
+    {
+        f"{name}, seed {seed}": {
+            "cases that describe": len(one.told.user),
+            "of users": len(np.unique(one.told.user)),
+            "valid cases": len(one.held["valid"]),
+            "test cases": len(one.held["test"]),
+            "of users ": len(one.both.cases.user.unique()),
+        }
+        for (name, seed), one in worlds.items()
+    }
+)
+
+
+# %% tags=["hide-input"]
+class Concept(NamedTuple):
+    """A concept to be turned."""
+
+    latent: int
+    text: str
+    wanted: torch.Tensor  # all its items
+    items: torch.Tensor  # those that did not write it
+    rows: np.ndarray  # held-out cases on which its latent is active
+
+
+def described(one: World) -> list[Concept]:
+    """Concepts with a description, items and held-out cases enough, drawn at random."""
+    found = concepts.describe(
+        concepts.codes(one.sae, one.told.h),
+        one.told.user,
+        one.told.top[:, 0],
+        words,
+        within_items=half,
+    )
+    about = [
+        replace(c, terms=tuple(e for e in c.terms if e.kind != "popularity"))
+        for c in found
+    ]
+    speaks = concepts.scores(about, words)
+    wanted = (speaks > 0) & (speaks >= speaks.max(1, keepdims=True) / 2)
+    pool = np.flatnonzero(
+        (one.active.sum(0) >= least_cases)
+        & ((wanted & ~half).sum(1) >= least_items)
+    )
+    print(f"{len(pool)} of {one.sae.m} latents can be turned", end=", ")
+    rng, out = np.random.default_rng(seed), []
+    for j in np.sort(rng.permutation(pool)[:concepts_most]):
+        rows = rng.permutation(np.flatnonzero(one.active[:, j]))[:most_cases]
+        items = torch.from_numpy(wanted[j])
+        new = items & ~torch.from_numpy(half)
+        out.append(Concept(int(j), found[j].text, items, new, np.sort(rows)))
+    print(f"{len(out)} of these are drawn")
+    return out
+
+
+turned = {key: described(one) for key, one in worlds.items()}
+pd.DataFrame(
+    {
+        "latent": one.latent,
+        "description": one.text,
+        "items": int(one.wanted.sum()),
+        "that did not write it": int(one.items.sum()),
+        "held-out cases": len(one.rows),
+    }
+    for one in turned[keys[0]][:12]
+).set_index("latent")
+
+# %% [markdown]
+# ## Away with it, and five times as much
+#
+# The latent of each concept is multiplied on cases where it is active. Beside it stand five changes on the same cases
+# and one on others:
+#
+# - **another latent there**: of each case one of the other active latents, drawn at random, times the same factor. If
+#   it does the same, then any part of the list's reasons carries the concept.
+# - **random direction**, **best neuron**, **difference of means**: every case is moved exactly as far as by the
+#   latent, but along a random direction, along the single dimension that goes best with the concept's items on the
+#   lists, or along the mean of the cases with many of these items less the mean of the others. The last two were told
+#   which items to look for, among those that wrote the description.
+# - **matched latent**: another latent that fires as often and as strongly, where *it* is active.
+
+
+# %% tags=["hide-input"]
+ALPHAS = [0.0, 0.5, 1.0, 2.0, 5.0]
+OWN, BESIDE, MATCHED = "the latent", "another latent there", "matched latent"
+
+
+def correlation(x: torch.Tensor, y: np.ndarray) -> np.ndarray:
+    """Pearson's r of every column with a property of the rows."""
+    v, w = x - x.mean(0), torch.from_numpy(y - y.mean()).to(x)
+    return (w @ v / (v.norm(dim=0) * w.norm()).clamp(min=1e-9)).numpy()
+
+
+def directions(one: World, concept: Concept) -> dict[str, torch.Tensor]:
+    """Directions without an autoencoder; two were told the items."""
+    h, d = one.told.h, one.told.h.shape[1]
+    listed = (concept.wanted.numpy() & half)[one.told.top].mean(1)
+    r = correlation(h, listed)
+    axis = torch.zeros(d)
+    axis[int(np.abs(r).argmax())] = float(np.sign(r[np.abs(r).argmax()]))
+    g = torch.Generator().manual_seed(concept.latent)
+    most = torch.from_numpy(listed >= max(np.quantile(listed, 0.9), 0.1))
+    return {
+        "random direction": torch.randn(d, generator=g),
+        "best neuron": axis,
+        "difference of means": methods.difference_of_means(h, most),
+    }
+
+
+def changed(one: World, concept: Concept, alphas: list) -> dict:
+    """What every way of turning does on the concept's cases."""
+    lists = opened(one, concept.rows)
+    own = methods.Latents(one.sae, [concept.latent], "scale")
+    ways = {OWN: own, BESIDE: Neighbour(one.sae, (concept.latent,))} | {
+        name: AsFar(own, vector)
+        for name, vector in directions(one, concept).items()
+    }
+    target = one.both.target[concept.rows, 0]
+    found = {
+        name: changes(lists, way, alphas, concept.items, target)
+        for name, way in ways.items()
+    }
+    rng = np.random.default_rng(concept.latent)
+    (null,) = matched(one.z, [concept.latent], [], rng)
+    rows = np.flatnonzero(one.active[:, null])[:most_cases]
+    if len(rows):
+        found[MATCHED] = changes(
+            opened(one, rows),
+            methods.Latents(one.sae, [null], "scale"),
+            alphas,
+            concept.items,
+            one.both.target[rows, 0],
+        )
+    return found
+
+
+def opened(one: World, rows: np.ndarray):
+    """The lists of some held-out cases."""
+    return before(
+        one.model, one.model.probe, one.both[torch.from_numpy(rows)]
+    )
+
+
+dose = [changed(main, one, ALPHAS) for one in tqdm(turned[keys[0]])]
+WAYS = list(dose[0])
+
+
+def over_concepts(way: str, what: str, found: list) -> np.ndarray:
+    """The change of a quantity at each factor, a row a concept."""
+    out = []
+    for one in found:
+        if way in one:
+            value = getattr(one[way], what.removesuffix("20"))
+            if what.startswith("share"):
+                value = value[..., int(what == "share20")]
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", RuntimeWarning)  # all seen
+                mean = np.nanmean(value, 1)
+            out.append(mean[1:] - mean[0])
+    return np.array([row for row in out if np.isfinite(row).all()])
+
+
+def band(values: np.ndarray) -> statistics.Interval:
+    """The mean over concepts and its interval."""
+    rng = np.random.default_rng(0)
+    return statistics.bootstrap_mean(values, rng, draws=draws)
+
+
+# %% mystnb={"figure": {"caption": "A concept's latent times a factor, on cases where it is active, and six controls. All values are changes against the list as it is. Lines: means over concepts; bands: 95% intervals, bootstrap over concepts.", "name": "fig-tuning-dose"}, "image": {"alt": "Four panels over the factor: share of the concept's items in the top ten, their scores, NDCG and overlap. The latent's line is thick; a mark at factor 1, where all changes are zero."}}
+PANELS = {
+    "share": "Share of its items in the top 10",
+    "score": "Score of its items, in SD",
+    "ndcg": "NDCG@10",
+    "overlap": "Overlap with the old top 10",
+}
+figures.dose_response(
+    ALPHAS,
+    {
+        title: {way: band(over_concepts(way, what, dose)) for way in WAYS}
+        for what, title in PANELS.items()
+    },
+    xlabel="Factor",
+    neutral=1.0,
+    bold=OWN,
+)
+
+# %% [markdown]
+# The same at the two ends. *Rank* is how far the concept's items rise against the others, as a share of the
+# catalogue. **If the row of the latent is not clearly below (factor 0) and above (factor 5) the rows under it, then
+# the latent is no better a handle than what stands there.** Watch the difference of means above all: it is one mean
+# less another, and it takes no training.
+
+# %%
+rows = []
+for way in WAYS:
+    row = {"way": way}
+    for alpha in (0.0, 5.0):
+        for what in ("share", "share20", "score", "rank", "ndcg", "overlap"):
+            value = over_concepts(way, what, dose)[:, ALPHAS.index(alpha)]
+            row[f"{what}, factor {alpha:g}"] = value.mean()
+    rows.append(row)
+stood = np.mean([one[OWN].share[0, :, 0].mean() for one in dose])
+print(f"share of a concept's items in the top 10 as it is: {stood:.3f}")
+pd.DataFrame(rows).set_index("way").round(3)
+
+# %% [markdown]
+# Other seeds and recommenders, at factor 0: the change of the share in the top 10, with intervals over concepts.
+
+
+# %%
+def interval_text(values: np.ndarray) -> str:
+    """Mean and interval."""
+    return "{:+.3f} [{:+.3f}, {:+.3f}]".format(*band(values))
+
+
+away = {keys[0]: dose} | {
+    key: [changed(worlds[key], one, [0.0]) for one in tqdm(turned[key])]
+    for key in keys[1:]
+}
+pd.DataFrame(
+    {
+        f"{name}, seed {s}": {
+            way: interval_text(over_concepts(way, "share", found)[:, 0])
+            for way in WAYS
+        }
+        for (name, s), found in away.items()
+    }
+)
+
+# %% [markdown]
+# ## Where it is silent
+#
+# A latent that is not active cannot be multiplied. The additive variant gives it a value on cases where it has none: a
+# multiple of its mean where it is active. These are lists of people who did not show the concept. Beside it stand two
+# directions of the same length.
+
+# %%
+MULTIPLES = [0.0, 1.0, 2.0, 5.0]
+
+
+def added(one: World, concept: Concept) -> dict:
+    """What the additive variant does on cases where the latent is silent."""
+    rng = np.random.default_rng(concept.latent)
+    rows = rng.permutation(np.flatnonzero(~one.active[:, concept.latent]))
+    rows = np.sort(rows[:most_cases])
+    z = one.z[:, concept.latent]
+    unit = torch.zeros(one.sae.m)
+    unit[concept.latent] = z[z > 0].mean()
+    own = methods.Latents(one.sae, [concept.latent], "add", unit)
+    ways = {OWN: own} | {
+        name: AsFar(own, vector, neutral=0.0)
+        for name, vector in directions(one, concept).items()
+    }
+    lists, target = opened(one, rows), one.both.target[rows, 0]
+    return {
+        name: changes(lists, way, MULTIPLES, concept.items, target)
+        for name, way in ways.items()
+    }
+
+
+silent = [added(main, one) for one in tqdm(turned[keys[0]])]
+rows = []
+for way in silent[0]:
+    for k in range(1, len(MULTIPLES)):
+        share, ndcg, overlap = (
+            over_concepts(way, what, silent)[:, k]
+            for what in ("share", "ndcg", "overlap")
+        )
+        rows.append(
+            {
+                "way": way,
+                "times its mean": MULTIPLES[k],
+                "share in the top 10": interval_text(share),
+                "NDCG@10": interval_text(ndcg),
+                "overlap": overlap.mean().round(3),
+            }
+        )
+pd.DataFrame(rows).set_index(["way", "times its mean"])
+
+# %% [markdown]
+# ## The price of a wish
+#
+# *Less of this, please*, or *more of it*: each factor reaches some share of the concept on the lists where it is
+# active. Two other ways are now turned until they reach *the same share on the same lists*: a bonus on the scores of the
+# concept's items (**re-ranking**, which touches no vector) and the **difference of means**. What is left to compare is
+# what each one costs in NDCG@10, and how much of the old list it keeps.
+
+
+# %% tags=["hide-input"]
+def priced(one: World, concept: Concept, found: dict) -> list[dict]:
+    """NDCG and overlap of three ways at the shares that the latent reaches."""
+    lists, out = opened(one, concept.rows), []
+    target = one.both.target[concept.rows, 0]
+    spread = float(lists.scores.std())
+    vector = directions(one, concept)["difference of means"]
+    others = {
+        "re-ranking": (methods.Rerank(concept.wanted), spread / 10),
+        "difference of means": (methods.Direction(vector), 0.05),
+    }
+
+    def share(way: methods.Method, amount: float) -> float:
+        with torch.no_grad():
+            scores = way(lists, amount).masked_fill(lists.seen, -torch.inf)
+        return float(concept.items[scores.topk(10).indices].float().mean())
+
+    own = found[OWN]
+    for k, alpha in enumerate(ALPHAS, start=1):
+        if alpha == 1.0:
+            continue
+        wanted = float(own.share[k, :, 0].mean())
+        row = {"factor": alpha, OWN: gist(own, k)}
+        for name, (way, start) in others.items():
+            solved = calibrate.solve(
+                lambda amount, way=way: share(way, amount), wanted, start
+            )
+            there = changes(lists, way, [solved.dose], concept.items, target)
+            row[name] = gist(there, 1)
+        out.append(row)
+    return out
+
+
+def gist(found, k: int) -> tuple[float, float, float]:
+    """Changes of share and NDCG, and the overlap, at one dose."""
+    moved = found.share[k, :, 0] - found.share[0, :, 0]
+    lost = found.ndcg[k] - found.ndcg[0]
+    return moved.mean(), lost.mean(), found.overlap[k].mean()
+
+
+prices = [
+    priced(main, one, found)
+    for one, found in zip(tqdm(turned[keys[0]]), dose, strict=True)
+]
+
+# %% mystnb={"figure": {"caption": "What a change of the share costs, at the shares that factors 0, .5, 2 and 5 reach. Each point is a mean over concepts; bands: 95% intervals, bootstrap over concepts.", "name": "fig-tuning-price"}, "image": {"alt": "Two panels over the change of the share: change of NDCG, and overlap with the old list. Three lines, the latent, re-ranking and the difference of means, meet at no change."}}
+KINDS = [OWN, "re-ranking", "difference of means"]
+table = np.array(
+    [[[row[kind] for kind in KINDS] for row in one] for one in prices]
+)  # concepts, factors, ways, quantities
+
+
+def line(kind: int, what: int) -> tuple:
+    """Share and a quantity with its interval; no change in the middle."""
+    still = np.full((len(table), 1), float(what == 2))
+    share = np.insert(table[:, :, kind, 0], 2, 0.0, axis=1).mean(0)
+    value = np.insert(table[:, :, kind, what], [2], still, axis=1)
+    return share, *band(value)
+
+
+figures.pareto(
+    {
+        title: {kind: line(i, what) for i, kind in enumerate(KINDS)}
+        for what, title in ((1, "Change of NDCG@10"), (2, "Overlap"))
+    },
+    xlabel="Change of the share in the top 10",
+    ylabel="",
+)
+
+# %%
+rows = []
+for k, one in enumerate(prices[0]):
+    for i, kind in enumerate(KINDS):
+        share, ndcg, overlap = table[:, k, i].T
+        rows.append(
+            {
+                "factor": one["factor"],
+                "way": kind,
+                "share": interval_text(share),
+                "NDCG@10": interval_text(ndcg),
+                "dearer than re-ranking": interval_text(
+                    table[:, k, 1, 1] - ndcg
+                ),
+                "overlap": overlap.mean().round(3),
+            }
+        )
+pd.DataFrame(rows).set_index(["factor", "way"])
+
+# %% [markdown]
+# ## Less popular lists
+#
+# Which latents go with popularity? For each case of the users who trained the autoencoder we take the mean popularity
+# (logarithm of the count, standardised) of the ten best recommendations, and correlate it with every latent. Those
+# that go with popularity are faded, $z (1 - t)$, off from $t = 1$ on; those that go against it are raised, $z (1 + t)$.
+# The **long tail** are all items outside the head, the fewest items that hold 80% of the training interactions.
+#
+# Every way is turned on the `valid` cases until it loses 1% of NDCG@10. That dose is then scored on the `test` cases.
+# Both are cases of users whom the autoencoder never saw; they are partly the same users.
+#
+# - **by effect**: as many latents as the middle number, chosen not by what they go with but by what they push: the mean
+#   rise of the scores of the head less that of the tail when a latent is raised by its standard deviation.
+# - **re-ranking**: the scores less a multiple of the item's popularity. It touches no vector.
+# - **difference of means**: the mean of the fifth of the cases with the most popular lists less that of the others.
+# - **matched latents**: as the middle number of latents, but random ones that fire as often and as strongly.
+
+# %%
+tail = bias.long_tail(count)
+log_count = np.log(np.maximum(count, 1))
+popularity = (log_count - log_count.mean()) / log_count.std()
+listed = popularity[main.told.top].mean(1)
+r = correlation(main.z, listed)
+taken = np.bincount(train.user, popularity[train.item], train.n_users)
+taken /= np.maximum(np.bincount(train.user, minlength=train.n_users), 1)
+r_taken = correlation(main.z, taken[main.told.user])
+order = np.argsort(-np.abs(r), kind="stable")
+print(f"the long tail: {tail.sum()} of {len(tail)} items")
+pd.DataFrame(
+    {
+        "latent": order[:8],
+        "r with the lists' popularity": r[order[:8]],
+        "r with the popularity of what the user took": r_taken[order[:8]],
+        "active on": (main.z[:, order[:8]] > 0).float().mean(0).numpy(),
+    }
+).set_index("latent").round(3)
+
+# %% tags=["hide-input"]
+site = main.model.probe
+
+
+def ndcg_loss(before_: np.ndarray, after: np.ndarray) -> float:
+    """Relative loss of the mean."""
+    return float(1 - after.mean() / before_.mean())
+
+
+def against(latents: list, like: np.ndarray) -> methods.Latents:
+    """Latents turned against what they correlate with."""
+    return methods.Latents(main.sae, latents, bias.against(like))
+
+
+def effect() -> np.ndarray:
+    """What a standard deviation of each latent does to head and tail."""
+    some = before(main.model, site, main.held["valid"][:1]).split
+    h = some.h.clone().requires_grad_()
+    scores = some.finish(h)[0]
+    (scores[~tail].mean() - scores[tail].mean()).backward()
+    return ((main.sae.W_dec @ h.grad[0]) * main.z.std(0)).detach().numpy()
+
+
+def ways_to_tail() -> dict[str, tuple]:
+    """Every way and a small dose of it."""
+    high = torch.from_numpy(listed >= np.quantile(listed, 0.8))
+    means = methods.difference_of_means(main.told.h, high)
+    spread = float(before(main.model, site, main.held["valid"]).scores.std())
+    ways = {
+        f"{j} latents": (against(order[:j].tolist(), r[order[:j]]), 0.25)
+        for j in popular
+    }
+    pushes = effect()
+    strongest = np.argsort(-np.abs(pushes), kind="stable")[: popular[1]]
+    ways[f"{popular[1]}, by effect"] = (
+        against(strongest.tolist(), pushes[strongest]),
+        0.25,
+    )
+    ways["re-ranking"] = (
+        Bonus(-torch.from_numpy(popularity).float()),
+        spread / 20,
+    )
+    ways["difference of means"] = (methods.Direction(-means), 0.05)
+    middle = order[: popular[1]]
+    for draw in range(random_draws):
+        rng = np.random.default_rng([seed, draw])
+        drawn = matched(main.z, middle.tolist(), [], rng)
+        ways[f"matched {draw}"] = (against(drawn, r[middle]), 0.25)
+    return ways
+
+
+def seen_lists(part: str, ways: dict) -> dict:
+    """Lists of ten and their NDCG."""
+    return outcomes(main.model, site, main.held[part], ways, 10)
+
+
+still = {"as it is": (Bonus(torch.zeros(train.n_items)), [0.0])}
+start = {part: seen_lists(part, still)["as it is"] for part in main.held}
+ways, at = ways_to_tail(), {}
+for name, (way, small) in tqdm(ways.items(), desc="doses"):
+
+    def lost(amount: float, way: methods.Method = way) -> float:
+        one = seen_lists("valid", {"way": (way, [amount])})["way"]
+        return ndcg_loss(start["valid"].ndcg[0], one.ndcg[0])
+
+    at[name] = calibrate.solve(lost, 0.01, small, doublings=8)
+
+# %% [markdown]
+# The dose that was found, and multiples of it, on the test cases. **A line that lies above another one buys more of
+# the long tail for the same loss.**
+
+# %% mystnb={"figure": {"caption": "Less popular lists on test cases, against the loss of accuracy. The dashed line is a loss of 1%.", "name": "fig-tuning-tail"}, "image": {"alt": "Three panels over the loss of NDCG: the share of the long tail in the top ten, the coverage of the catalogue and Gini's coefficient, one line a way."}}
+STEPS = [0.0, 0.5, 1.0, 2.0, 4.0]
+tested = seen_lists(
+    "test",
+    {
+        name: (way, [step * at[name].dose for step in STEPS])
+        for name, (way, _) in ways.items()
+    },
+)
+
+
+def curves(name: str, one) -> dict[str, tuple]:
+    """Loss, and what was bought for it."""
+    loss = [ndcg_loss(start["test"].ndcg[0], ndcg) for ndcg in one.ndcg]
+    every = {
+        "Long tail in the top 10": one.mean(tail * 1.0).mean(1),
+        "Coverage": [len(np.unique(top)) / len(tail) for top in one.top],
+        "Gini's coefficient": [bias.gini(top, len(tail)) for top in one.top],
+    }
+    return {title: (loss, value) for title, value in every.items()}
+
+
+found = {name: curves(name, one) for name, one in tested.items()}
+shown = [name for name in found if not name.startswith("matched")]
+titles = list(found[shown[0]])
+figures.pareto(
+    {
+        title: {name: found[name][title] for name in [*shown, "matched 0"]}
+        for title in titles
+    },
+    mark=dict.fromkeys(titles, 0.01),
+    xlabel="Relative loss of NDCG@10",
+    ylabel="",
+)
+
+# %%
+users = main.held["test"].cases.user.numpy()
+
+
+def gain(name: str, part: str = "test") -> np.ndarray:
+    """The rise of the long tail's share on each list at the dose."""
+    one = tested[name]
+    old = start[part].mean(tail * 1.0)[0]
+    if part == "test":
+        return one.mean(tail * 1.0)[STEPS.index(1.0)] - old
+    way = {"way": (ways[name][0], [at[name].dose])}
+    return seen_lists(part, way)["way"].mean(tail * 1.0)[0] - old
+
+
+def over_users(values: np.ndarray) -> statistics.Interval:
+    """The mean over cases, its interval over users."""
+    rng = np.random.default_rng(0)
+    return statistics.bootstrap_mean(values, rng, cluster=users, draws=draws)
+
+
+on_valid = {name: gain(name, "valid").mean() for name in ways}
+latents_ways = [f"{j} latents" for j in popular]
+best = max(latents_ways, key=lambda name: on_valid[name])
+rows = []
+for name, one in tested.items():
+    step = STEPS.index(1.0)
+    rows.append(
+        {
+            "way": name,
+            "dose": at[name].dose,
+            "loss on valid": at[name].share,
+            "tail on valid": on_valid[name],
+            "loss on test": ndcg_loss(start["test"].ndcg[0], one.ndcg[step]),
+            "tail on test": "{:+.4f} [{:+.4f}, {:+.4f}]".format(
+                *over_users(gain(name))
+            ),
+            "Gini": bias.gini(one.top[step], len(tail)),
+            "coverage": len(np.unique(one.top[step])) / len(tail),
+        }
+    )
+print(
+    "as it is: long tail {:.3f}, Gini {:.3f}, coverage {:.3f}".format(
+        start["test"].mean(tail * 1.0).mean(),
+        bias.gini(start["test"].top[0], len(tail)),
+        len(np.unique(start["test"].top[0])) / len(tail),
+    )
+)
+pd.DataFrame(rows).set_index("way").round(4)
+
+# %% [markdown]
+# ## Gender
+#
+# MovieLens knows the gender of its users, and the recommender was never told. How well can one still guess it? A
+# logistic probe, fitted to some of the test users and scored on others (ten parts), reads either the vector that decides
+# the user's next list, or the list itself (which of the items stand among the ten). The measure is the area under the
+# ROC curve: .5 is a coin.
+#
+# The latents that correlate most with gender, on the users who trained the autoencoder, are switched off. Beside them
+# stand random matched latents, and **one direction taken out**: every vector is set level along the difference of the
+# two means. The probe is fitted anew after each change; it looks for whatever is left.
+#
+# *Gap* is the mean absolute difference, over genres, of the share of the lists of women and men.
+
+# %% tags=["hide-input"]
+FOLDS = StratifiedKFold(10, shuffle=True, random_state=seed)
+
+
+def guessed(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Log-odds for each user by a probe fitted to others."""
+    probe = make_pipeline(StandardScaler(), LogisticRegression(C=0.01))
+    return cross_val_predict(
+        probe, x, y, cv=FOLDS, method="decision_function"
+    )
+
+
+def auc(score: np.ndarray, y: np.ndarray) -> statistics.Interval:
+    """Area under the curve, interval over users."""
+    rng = np.random.default_rng(0)
+    counts = statistics.resample_counts(len(y), draws, rng)
+    drawn = [roc_auc_score(y, score, sample_weight=w) for w in counts]
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    return statistics.Interval(roc_auc_score(y, score), low, high)
+
+
+def last_lists() -> tuple[Sets, np.ndarray]:
+    """The next list of every test user, and who they are."""
+    last = instances(main.model, parts, parts.test_users, positions=1)
+    whole = cases.together(parts)[0].histories()
+    user = torch.from_numpy(last.user.astype(np.int64))
+    history = torch.from_numpy(last.history.astype(np.int64))
+    seen = cases.pad([whole[u] for u in last.user])
+    return Sets(
+        Cases(user, history), torch.zeros(len(user), 1).long(), seen
+    ), last.user
+
+
+def ways_about_gender(woman: np.ndarray) -> dict:
+    """What is done to the vectors; each at a dose of 1, but the latents."""
+    told = woman[main.told.user]
+    r = correlation(main.z, told * 1.0)
+    order = np.argsort(-np.abs(r), kind="stable")
+    off = lambda js: (methods.Latents(main.sae, js, "scale"), [0.0])  # noqa: E731
+    means = methods.difference_of_means(main.told.h, torch.from_numpy(told))
+    ways = {"as it is": still["as it is"]}
+    for j in gendered:
+        ways[f"{j} latents"] = off(order[:j].tolist())
+    for draw in range(random_draws):
+        rng = np.random.default_rng([seed, 1, draw])
+        most = order[: gendered[-1]].tolist()
+        ways[f"{gendered[-1]} matched, {draw}"] = off(
+            matched(main.z, most, [], rng)
+        )
+    level = bias.Without(means, main.told.h.mean(0))
+    return ways | {"direction taken out": (level, [1.0])}
+
+
+def about_gender() -> dict[str, dict]:
+    """What is left of gender after each change, and what it cost."""
+    woman = (train.users["gender"] == "F").to_numpy()
+    ways, (sets, users) = ways_about_gender(woman), last_lists()
+    y, lists = woman[users], before(main.model, site, sets)
+    found = outcomes(main.model, site, sets, ways, 10)
+    cost = outcomes(main.model, site, main.held["test"], ways, 10)
+    out = {}
+    for name, (way, (amount,)) in ways.items():
+        with torch.no_grad():
+            h = (
+                way.rows(lists, amount)
+                if name != "as it is"
+                else lists.split.h
+            )
+        top = found[name].top[0]
+        on_list = np.zeros((len(y), train.n_items), dtype=np.float32)
+        np.put_along_axis(on_list, top, 1, axis=1)
+        often = on_list.sum(0) >= 5
+        share = found[name].mean(train.attributes)[0]
+        out[name] = {
+            "vector": auc(guessed(h.numpy(), y), y),
+            "list": auc(guessed(on_list[:, often], y), y),
+            "gap": np.abs(share[y].mean(0) - share[~y].mean(0)).mean(),
+            "lost": ndcg_loss(start["test"].ndcg[0], cost[name].ndcg[0]),
+            "n": len(y),
+        }
+    return out
+
+
+# %%
+people = getattr(train, "users", None)
+gender = about_gender() if people is not None and "gender" in people else {}
+if not gender:
+    print(
+        "Nothing is known about the users of this world: no gender to guess."
+    )
+pd.DataFrame(
+    {
+        "way": name,
+        "guessed from the vector": "{:.3f} [{:.3f}, {:.3f}]".format(
+            *one["vector"]
+        ),
+        "guessed from the list": "{:.3f} [{:.3f}, {:.3f}]".format(
+            *one["list"]
+        ),
+        "gap": round(one["gap"], 4),
+        "loss of NDCG@10": round(one["lost"], 4),
+    }
+    for name, one in gender.items()
+)
+
+# %% [markdown]
+# ## What to take away
+#
+# - **A latent with a description is a handle.** Look at the first figure: whether the thick line falls at factor 0 and
+#   rises at 5, and whether the random direction and the other latents do not. If so, the effect is the latent's and not
+#   that of any change.
+# - **It is not the only handle, nor the best.** Look whether the difference of means, which was moved equally far, does
+#   more. What an autoencoder adds is then not the power, but that nobody had to say beforehand what to look for.
+# - **It is dear.** Look whether re-ranking reaches the same share at a smaller loss of NDCG and keeps more of the list.
+#   A service that knows the items of a concept has no need to edit vectors.
+# - **What a latent goes with is not what it does.** Look whether the latents that correlate with popularity buy more of
+#   the long tail than matched ones, and how both stand against a popularity term in the scores.
+# - **A property of the user is spread out.** Look whether gender can still be guessed after the latents that know most
+#   of it are off, and what taking out one direction does. If neither brings the curve near .5, no claim that a bias is
+#   *removed* can rest on either.
+
+# %% tags=["hide-input"]
+used = [f"{dataset}/{models[0]}", f"{dataset}/sae-{models[0]}"]
+prefix = f"recsae/{models[0]}-{short}"
+SLUGS = {
+    OWN: "",
+    BESIDE: "_control",
+    "random direction": "_direction",
+    "best neuron": "_neuron",
+    "difference of means": "_difference-of-means",
+    MATCHED: "_matched",
+}
+OF_CONCEPTS = "95%, bootstrap over concepts"
+
+
+def ablation(name: str, way: str) -> Result:
+    """The change of the share of a concept's items when its latent is off."""
+    found = [one for key in away if key[0] == name for one in away[key]]
+    value, low, high = band(over_concepts(way, "share", found)[:, 0])
+    key = f"recsae/{name}-{short}/ablation_concept_share_change"
+    return Result(
+        value=value,
+        low=low,
+        high=high,
+        interval=OF_CONCEPTS,
+        unit="change of the share of the concept's items in the top 10",
+        n=len(found),
+        seeds=[s for other, s in keys if other == name],
+        better="lower" if way == OWN else "none",
+        against=f"{key}_control" if way == OWN else None,
+        note=f"{way}, factor 0; only items that did not write the description",
+        artifacts=[f"{dataset}/{name}", f"{dataset}/sae-{name}"],
+    )
+
+
+out = {
+    f"recsae/{name}-{short}/ablation_concept_share_change{slug}": ablation(
+        name, way
+    )
+    for name in models
+    for way, slug in SLUGS.items()
+}
+for k, one in enumerate(prices[0]):
+    for i, slug in enumerate(("sae", "rerank", "difference-of-means")):
+        value, low, high = band(table[:, k, i, 1])
+        key = f"{prefix}/tuning_ndcg_change_at_factor_{one['factor']:g}"
+        out[f"{key}_{slug}"] = Result(
+            value=value,
+            low=low,
+            high=high,
+            interval=OF_CONCEPTS,
+            unit="change of NDCG@10 at the share that the latent reaches",
+            n=len(table),
+            seeds=[seed],
+            better="higher",
+            against=f"{key}_rerank" if i == 0 else None,
+            artifacts=used,
+        )
+tail_key = f"{prefix}/debias_longtail_gain_at_1pct_ndcg"
+for name, slug in {
+    best: "",
+    f"{popular[1]}, by effect": "_by-effect",
+    "re-ranking": "_rerank",
+    "difference of means": "_difference-of-means",
+}.items():
+    value, low, high = over_users(gain(name))
+    lost = ndcg_loss(start["test"].ndcg[0], tested[name].ndcg[2])
+    out[f"{tail_key}{slug}"] = Result(
+        value=value,
+        low=low,
+        high=high,
+        interval="95%, bootstrap over users",
+        unit="rise of the share of the long tail in the top 10",
+        n=len(users),
+        seeds=[seed],
+        better="higher",
+        against=f"{tail_key}_rerank" if not slug else None,
+        note=f"{name}; loss of NDCG@10 on these cases {lost:+.4f}",
+        artifacts=used,
+    )
+null = [gain(f"matched {draw}") for draw in range(random_draws)]
+value, low, high = over_users(np.mean(null, axis=0))
+out[f"{tail_key}_matched"] = Result(
+    value=value,
+    low=low,
+    high=high,
+    interval="95%, bootstrap over users",
+    unit="rise of the share of the long tail in the top 10",
+    n=len(users),
+    seeds=[seed],
+    better="none",
+    note=f"mean of {random_draws} draws of {popular[1]} matched latents",
+    artifacts=used,
+)
+GENDER = {
+    "as it is": "before",
+    **{f"{j} latents": f"{j}-latents-off" for j in gendered},
+    f"{gendered[-1]} matched, 0": f"{gendered[-1]}-matched-off",
+    "direction taken out": "direction-taken-out",
+}
+for name, slug in GENDER.items():
+    for source in ("vector", "list") if gender else ():
+        value, low, high = gender[name][source]
+        key = f"{prefix}/gender_probe_auc_{source}"
+        out[f"{key}_{slug}"] = Result(
+            value=value,
+            low=low,
+            high=high,
+            interval="95%, bootstrap over users",
+            unit="area under the ROC curve",
+            n=gender[name]["n"],
+            seeds=[seed],
+            better="none" if slug == "before" else "lower",
+            against=f"{key}_direction-taken-out"
+            if "latents" in slug
+            else None,
+            note=f"loss of NDCG@10 {gender[name]['lost']:+.4f}",
+            artifacts=used,
+        )
+results.write("24_tuning", out)
