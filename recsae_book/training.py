@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Int
 from pydantic import TypeAdapter, ValidationError
 from torch import Tensor, nn
 
@@ -89,11 +90,7 @@ def _rows(
     g = torch.Generator().manual_seed(BATCHES + recipe.seed)
     if recipe.site in ("user", "final") and recipe.rows != "train":
         users = parts.sae_users if recipe.rows == "sae" else parts.test_users
-        read = cases.of_users(torch.from_numpy(users.astype(np.int64)))
-        if recipe.site == "final":  # one row an interaction, of what came before it
-            read = cases.windows(parts.train, parent.config.length)
-            read = read[torch.isin(read.user, torch.from_numpy(users))]
-            read = Cases(read.user, read.history.scatter(1, read.length[:, None] - 1, -1))
+        read = probed(parent, parts, users)
         return activations.Probed(parent, recipe.site, read, g, batch)
     if recipe.site != "user+item" or recipe.pairs is None or recipe.rows == "train":
         given = f"site {recipe.site!r}, pairs={recipe.pairs}, rows={recipe.rows!r}"
@@ -105,6 +102,16 @@ def _rows(
     kind = "given" if recipe.pairs == "positive" else recipe.pairs
     users, items = (torch.from_numpy(ids.astype(np.int64)) for ids in (users, items))
     return activations.Pairs(parent, users, items, kind, g)
+
+
+def probed(model: Recommender, parts: Hidden, users: Int[np.ndarray, "u"]) -> Cases:
+    """What an SAE at ``model.probe`` is trained on: the users, or the histories before each of their items of train."""
+    chosen = torch.from_numpy(users.astype(np.int64))
+    if model.probe == "user":
+        return cases.of_users(chosen)
+    read = cases.windows(parts.train, model.config.length)
+    read = read[torch.isin(read.user, chosen)]
+    return Cases(read.user, read.history.scatter(1, read.length[:, None] - 1, -1))
 
 
 def _rounded(module: nn.Module, half: bool) -> nn.Module:
