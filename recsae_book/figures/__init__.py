@@ -4,6 +4,7 @@ from recsae_book.figures.activations import activation_histogram, ecdf, fire_rat
 from recsae_book.figures.alignment import compare_bars, genre_heatmap, mean_bars
 from recsae_book.figures.control import asked_and_given, dose_response, pareto
 from recsae_book.figures.data import attribute_counts, history_lengths, popularity_curve
+from recsae_book.figures.families import kept
 from recsae_book.figures.hierarchy import by_level, latent_tree
 from recsae_book.figures.interventions import collateral, off_manifold
 from recsae_book.figures.prediction import against_density, weight_sweep
@@ -12,6 +13,7 @@ from recsae_book.figures.sensitivity import sweep
 from recsae_book.figures.structure import agreement, effect_scatter, feature_card, probe_curves
 from recsae_book.figures.towers import length_by_count
 from recsae_book.figures.training import training_curves
+from recsae_book.figures.tuning import by_factor
 
 __all__ = [
     "activation_histogram",
@@ -19,6 +21,7 @@ __all__ = [
     "agreement",
     "asked_and_given",
     "attribute_counts",
+    "by_factor",
     "by_level",
     "collateral",
     "compare_bars",
@@ -29,6 +32,7 @@ __all__ = [
     "fire_rate_histogram",
     "genre_heatmap",
     "history_lengths",
+    "kept",
     "l0_histogram",
     "latent_tree",
     "length_by_count",
