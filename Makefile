@@ -22,7 +22,7 @@ book: $(STAMP)
 	$(RUN) -m recsae_core edition planted
 
 test: $(STAMP)
-	$(RUN) -m pytest -m "not slow" $(ARGS)
+	OMP_NUM_THREADS=1 $(RUN) -m pytest -n auto --dist loadfile -m "not slow" $(ARGS)
 
 published: $(STAMP)
 	$(RUN) -m recsae_core html published
