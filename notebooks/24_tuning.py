@@ -33,13 +33,13 @@ dataset: str = "planted-recsae"
 models: list = ["sasrec", "bprmf"]  # the first is looked at in detail
 seeds: list = [0]  # of the first; the others have the first seed
 positions: int = 5  # cases a user on which concepts are described
-concepts_most: int = 20  # concepts turned, drawn from all that can be
+concepts_most: int = 12  # concepts turned, drawn from all that can be
 least_cases: int = 15  # held-out cases on which a concept is active
-most_cases: int = 40  # of these, drawn at random
+most_cases: int = 30  # of these, drawn at random
 least_items: int = 10  # that a concept has in the half that did not write it
 popular: list = [5, 20, 60]  # latents turned against popularity
 gendered: list = [5, 20, 60]  # latents turned against gender
-random_draws: int = 3  # matched latents, as a null
+random_draws: int = 2  # matched latents, as a null
 draws: int = 500  # bootstrap samples
 
 # %% tags=["hide-input"]
@@ -329,14 +329,12 @@ PANELS = {
     "ndcg": "NDCG@10",
     "overlap": "Overlap with the old top 10",
 }
-figures.dose_response(
+figures.by_factor(
     ALPHAS,
     {
         title: {way: band(over_concepts(way, what, dose)) for way in WAYS}
         for what, title in PANELS.items()
     },
-    xlabel="Factor",
-    neutral=1.0,
     bold=OWN,
 )
 
@@ -653,9 +651,9 @@ def curves(name: str, one) -> dict[str, tuple]:
     """Loss, and what was bought for it."""
     loss = [ndcg_loss(start["test"].ndcg[0], ndcg) for ndcg in one.ndcg]
     every = {
-        "Long tail in the top 10": one.mean(tail * 1.0).mean(1),
+        "Long tail": one.mean(tail * 1.0).mean(1),
         "Coverage": [len(np.unique(top)) / len(tail) for top in one.top],
-        "Gini's coefficient": [bias.gini(top, len(tail)) for top in one.top],
+        "Gini": [bias.gini(top, len(tail)) for top in one.top],
     }
     return {title: (loss, value) for title, value in every.items()}
 
@@ -669,8 +667,9 @@ figures.pareto(
         for title in titles
     },
     mark=dict.fromkeys(titles, 0.01),
-    xlabel="Relative loss of NDCG@10",
+    xlabel="Loss of NDCG@10",
     ylabel="",
+    columns=3,
 )
 
 # %%

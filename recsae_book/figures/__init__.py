@@ -2,6 +2,8 @@
 
 from recsae_book.figures.activations import activation_histogram, ecdf, fire_rate_histogram, l0_histogram
 from recsae_book.figures.alignment import compare_bars, genre_heatmap, mean_bars
+from recsae_book.figures.concepts import concept_card, described_shares
+from recsae_book.figures.confidence import rate_histograms
 from recsae_book.figures.control import asked_and_given, dose_response, pareto
 from recsae_book.figures.data import attribute_counts, history_lengths, popularity_curve
 from recsae_book.figures.families import kept
@@ -25,6 +27,8 @@ __all__ = [
     "by_level",
     "collateral",
     "compare_bars",
+    "concept_card",
+    "described_shares",
     "dose_response",
     "ecdf",
     "effect_scatter",
@@ -42,6 +46,7 @@ __all__ = [
     "popularity_curve",
     "probe_curves",
     "purity_heatmap",
+    "rate_histograms",
     "stacked_shares",
     "sweep",
     "training_curves",
