@@ -189,7 +189,7 @@ pd.DataFrame(
 # Suppose a latent fires on random cases. Its items are then not like those of the catalogue: they are like the items
 # that the recommender *recommends*, popular ones first. Compared with the catalogue, such a latent is "about" popular
 # items, and about the genres that popular items have. So chance must draw items as often as they are recommended, each
-# once. The test is exact: with equal weights it is Fisher's.
+# once. (With equal weights this is Fisher's exact test.)
 #
 # Here are both kinds of chance, for the autoencoder and for its activations on other cases at random, which mean
 # nothing. **Look at the rows of permuted activations:** they should say 0.

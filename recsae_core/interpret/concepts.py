@@ -20,9 +20,7 @@ from recsae_core.sae.base import Dictionary
 
 SHRINK = 2.0  # cases that are as expected, added to those counted before log odds are taken
 SAID, LISTED = 3, 10  # terms of one kind in a description, items of a concept
-ATTRIBUTE = ("{}", " and ")
-PHRASES = {"genre": ATTRIBUTE, "tag": ATTRIBUTE, "decade": ("from the {}", " and "), "word": ("titles with {}", " or ")}
-PHRASES["popularity"] = ("{} items", " and ")
+PHRASES = {"genre": "{}", "tag": "{}", "decade": "from the {}", "word": "titles with {}", "popularity": "{} items"}
 Ids = Int[np.ndarray, "r"]
 
 
@@ -88,8 +86,7 @@ def strongest(z: sparse.sparray, user: Ids, item: Ids, cases: int = 20) -> Cases
 def tfidf(sums: sparse.sparray) -> sparse.csr_array:
     """Term frequency times inverse document frequency, a latent a document: share of its sum x log(alive / latents).
 
-    ``sums`` [m, j] are activations summed by item, or by term; alive latents are those with any. (Our definition: the
-    paper names TF-IDF, and no public code has it.)
+    ``sums`` [m, j] are activations summed by item, or by term; alive latents have any. No public code has the paper's.
     """
     total, among = sums.sum(1), np.maximum((sums > 0).sum(0), 1)
     share = sparse.diags_array(1 / np.where(total > 0, total, 1)) @ sums
@@ -99,9 +96,8 @@ def tfidf(sums: sparse.sparray) -> sparse.csr_array:
 def chance(weights: Float[np.ndarray, "i"], has: sparse.sparray, draws: int) -> Float[np.ndarray, "t {draws}+1"]:
     """P(so many of ``draws`` different items have each term), items drawn in proportion to ``weights``.
 
-    Items arrive at rates ``weights`` and the first ``draws`` to arrive are taken: independent coins given the time,
-    so that the count of items with the term, and that of the others, are sums of coins. The time is set to where
-    ``draws`` have arrived on average; with equal weights this is the hypergeometric distribution.
+    Items arrive at rates ``weights``, the first ``draws`` are taken: independent coins given the time, which is set to
+    where ``draws`` have arrived on average. With equal weights this is exactly the hypergeometric distribution.
     """
     drawable = weights > 0
     if not 1 <= draws <= drawable.sum():
@@ -131,9 +127,8 @@ def describe(
 ) -> list[Concept]:
     """A concept for each latent: the terms that its ``strongest`` cases have more often than ``chance`` would.
 
-    Only recommendations ``within_items`` count, where given. Chance draws items in proportion to how many users they
-    are recommended to here, or to ``weights``. A term needs two cases and a false discovery rate of at most ``fdr``.
-    A latent that never fires, has fewer cases than asked for or nothing in common says so in its ``note``.
+    Only recommendations ``within_items`` count, where given. Chance draws items by how many users get them here, or by
+    ``weights``. A term needs two cases and a ``q`` of at most ``fdr``; what a latent lacks is in its ``note``.
     """
     if not 0 < fdr < 1:
         raise ValueError(f"fdr={fdr}: expected 0 < fdr < 1")
@@ -191,10 +186,8 @@ def _tested(taken: sparse.csr_array, vocabulary: Vocabulary, weights: np.ndarray
 
 def _text(evidence: Sequence[Evidence]) -> str:
     parts = []
-    for kind, (phrase, both) in PHRASES.items():
-        if names := [f"'{term.term}'" if kind == "word" else term.term for term in evidence if term.kind == kind][
-            :SAID
-        ]:
+    for kind, phrase in PHRASES.items():
+        quote, both = ("'{}'", " or ") if kind == "word" else ("{}", " and ")
+        if names := [quote.format(term.term) for term in evidence if term.kind == kind][:SAID]:
             parts.append(phrase.format(both.join([", ".join(names[:-1]), names[-1]] if names[1:] else names)))
-    text = "; ".join(parts)
-    return text[:1].upper() + text[1:]
+    return "; ".join(parts)[:1].upper() + "; ".join(parts)[1:]

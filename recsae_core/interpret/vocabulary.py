@@ -38,6 +38,8 @@ def terms(
     ``items`` may have the columns ``title`` (NaN or "" for none) and ``year``; without the latter a year in brackets
     at the end of the title counts. ``counts`` are training rows. Stop words are scikit-learn's English ones.
     """
+    from sklearn.feature_extraction.text import CountVectorizer
+
     n, shapes = len(items), f"attributes {attributes.shape}, {len(names)} names, counts {counts.shape}"
     if not n or len(counts) != n or attributes.shape != (n, len(names)) or kind not in ("genre", "tag"):
         raise ValueError(f"kind={kind!r}, {shapes}: expected genre or tag, a name an attribute and {n} > 0 items")
@@ -45,14 +47,15 @@ def terms(
     year = items["year"] if "year" in items else title.str.extract(YEAR)[0]
     year = pd.to_numeric(year, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
     decades = np.unique(year[np.isfinite(year)] // 10 * 10).astype(int)
-    rank = np.empty(n)
-    rank[np.argsort(-counts, kind="stable")] = (np.arange(n) + 0.5) / n
-    ends = np.array([0.0, *BANDS.values()])
+    band = np.searchsorted(list(BANDS.values()), (np.argsort(np.argsort(-counts, kind="stable")) + 0.5) / n)
+    counter = CountVectorizer(stop_words="english", token_pattern=WORD, binary=True)
+    text = title.str.replace(YEAR, "", regex=True).map(html.unescape)
+    words = counter.fit_transform(text) if any(map(counter.build_analyzer(), text)) else np.zeros((n, 0))
     parts = {
         kind: ([name.replace("_", " ") for name in names], attributes),
         "decade": ([f"{decade}s" for decade in decades], year[:, None] // 10 * 10 == decades),
-        "word": _words(title.str.replace(YEAR, "", regex=True).map(html.unescape)),
-        "popularity": (list(BANDS), (rank[:, None] > ends[:-1]) & (rank[:, None] <= ends[1:])),
+        "word": (counter.get_feature_names_out().tolist() if words.shape[1] else [], words),
+        "popularity": (list(BANDS), band[:, None] == np.arange(len(BANDS))),
     }
     has = sparse.csr_array(sparse.hstack([sparse.csr_array(columns) for _, columns in parts.values()]), dtype=bool)
     kinds = np.repeat(list(parts), [len(labels) for labels, _ in parts.values()])
@@ -60,13 +63,3 @@ def terms(
     kept = np.flatnonzero((has.sum(0) >= min_items) | (kinds == "popularity"))
     said = [label for labels, _ in parts.values() for label in labels]
     return Vocabulary(has[:, kept], tuple(map(str, kinds[kept])), tuple(said[t] for t in kept), silent)
-
-
-def _words(titles: pd.Series) -> tuple[list[str], sparse.csr_array]:
-    from sklearn.feature_extraction.text import CountVectorizer
-
-    counter = CountVectorizer(stop_words="english", token_pattern=WORD, binary=True, dtype=np.int32)
-    if not any(map(counter.build_analyzer(), titles)):
-        return [], sparse.csr_array((len(titles), 0), dtype=bool)
-    found = counter.fit_transform(titles)
-    return list(map(str, counter.get_feature_names_out())), sparse.csr_array(found, dtype=bool)
