@@ -7,15 +7,16 @@ against silent cases whose item is as popular.
 """
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy.sparse import csc_array
+from scipy.stats import rankdata
 
+from recsae_core.interpret.concepts import strongest
 from recsae_core.interpret.statistics import Interval, wilson
 
-Mode = Literal["top", "any"]
 Scores = Float[np.ndarray, "m i"]
 Counts, Rates = Int[np.ndarray, "m"], Float[np.ndarray, "m"]
 Ids = Int[np.ndarray, "r"]
@@ -76,14 +77,8 @@ class Confidence:
 
     def confident(self, bar: float = 0.8, floor: float = 0.5) -> Bool[np.ndarray, "m"]:
         """Balanced accuracy of at least ``bar`` with both rates at least ``floor``, on enough cases."""
-        return self.enough & (self.balanced.value >= bar - 1e-9) & (np.minimum(self.tpr.value, self.tnr.value) >= floor)
-
-
-def one_a_pair(user: Ids, item: Ids, generator: np.random.Generator) -> Int[np.ndarray, "p"]:
-    """A random row of each pair of a user and a recommended item, in ascending order: cases that repeat count once."""
-    order = generator.permutation(len(user))
-    _, first = np.unique(np.stack([user, item])[:, order], axis=1, return_index=True)
-    return np.sort(order[first])
+        rates = np.stack([self.tpr.value, self.tnr.value])
+        return self.enough & (rates.mean(0) >= bar - 1e-9) & (rates.min(0) >= floor)
 
 
 def permuted(z: csc_array, generator: np.random.Generator) -> csc_array:
@@ -106,39 +101,35 @@ def trials(
     popularity: Int[np.ndarray, "i"],
     generator: np.random.Generator,
     *,
-    mode: Mode = "top",
+    mode: str = "top",
     most: int = 20,
     easy: bool = False,
     candidates: int = 64,
 ) -> Trials:
     """Up to ``most`` active cases of each latent, its strongest or any, and a silent case for each of them.
 
-    The silent case has another user and another item: of ``candidates`` random ones that whose item is nearest in the
-    logarithm of its popularity (any of them where ``easy``, as in the authors' code). No case is used twice.
+    No user and no item is there twice among the active cases. A silent case has another user and another item: of
+    ``candidates`` random ones that whose item is nearest in the logarithm of its popularity (any of them where
+    ``easy``, as in the authors' code). No case is used twice; an ``item`` of -1 is no case.
     """
     n, m = z.shape
-    if len(user) != n or len(item) != n or most < 1:
-        raise ValueError(
-            f"{len(user)} users, {len(item)} items, most={most}: expected {n} of each, the rows, and a case"
-        )
-    latent = np.repeat(np.arange(m), np.diff(z.indptr))
-    strength = -z.data if mode == "top" else np.zeros(z.nnz)
-    fires = z.data > 0
-    order = np.lexsort((generator.random(z.nnz), strength, ~fires, latent))
-    place = np.arange(z.nnz) - z.indptr[latent]
-    kept = fires[order] & (place < most)
-    latent, place, row = latent[kept], place[kept], z.indices[order][kept].astype(np.int64)
-
+    if mode not in ("top", "any"):
+        raise ValueError(f"mode={mode!r}: expected 'top' or 'any'")
+    drawn = z if mode == "top" else csc_array((generator.random(z.nnz) * (z.data > 0), z.indices, z.indptr), z.shape)
+    latent, row, *_ = strongest(drawn, user, item, cases=most)
+    column = np.repeat(np.arange(m), np.diff(z.indptr))
     silent = np.ones((n, m), dtype=bool)
-    silent[z.indices[fires], np.repeat(np.arange(m), np.diff(z.indptr))[fires]] = False
-    width = max(1, min(candidates, n // most))  # windows of one permutation: a latent meets no case twice
-    start = generator.integers(n, size=m)[latent] + place * width
-    other = generator.permutation(n)[(start[:, None] + np.arange(width)) % n]
+    silent[z.indices[z.data > 0], column[z.data > 0]] = False
+    others = generator.permutation(np.flatnonzero(item >= 0))
+    width = max(1, min(candidates, len(others) // most))  # windows of one permutation: a latent meets no case twice
+    place = np.arange(len(row)) - np.searchsorted(latent, latent)
+    start = generator.integers(max(1, len(others)), size=m)[latent] + place * width
+    other = others[(start[:, None] + np.arange(width)) % max(1, len(others))]
     allowed = silent[other, latent[:, None]] & (user[other] != user[row, None]) & (item[other] != item[row, None])
     size = np.log1p(popularity)[item]
     apart = np.zeros(other.shape) if easy else np.abs(size[other] - size[row, None])
-    apart = np.where(allowed, apart, np.inf)
-    found = np.isfinite(apart.min(1, initial=np.inf))
+    apart[~allowed] = np.inf
+    found = np.isfinite(apart.min(1))
     match = other[np.arange(len(row)), apart.argmin(1)][found]
     rows = np.concatenate([row, match])
     active = np.arange(len(rows)) < len(row)
@@ -158,8 +149,8 @@ def thresholds(scores: Scores, construct: Trials) -> Rates:
     step = np.where(active, 1 / np.maximum(n_pos, 1)[latent], -1 / np.maximum(n_neg, 1)[latent])
     gained = np.cumsum(step)
     gained = np.round(gained - (gained - step)[np.searchsorted(latent, latent)], 9)
-    last = np.append(latent[1:] != latent[:-1], True)
-    below = np.append(score[1:], 0.0)
+    last, below = np.ones(len(latent), dtype=bool), np.roll(score, -1)
+    last[:-1] = latent[1:] != latent[:-1]
     below[last] = score[last] - 1
     gained[below == score] = -np.inf  # no threshold lies between equals
     best = np.lexsort((-gained, latent))
@@ -198,12 +189,9 @@ def _counts(t: Trials) -> tuple[Counts, Counts]:
 
 
 def _auroc(score: Float[np.ndarray, "t"], t: Trials) -> Rates:
-    """Mann and Whitney's statistic of each latent from mean ranks, over the number of pairs."""
-    order = np.lexsort((score, t.latent))
-    latent, sorted_score = t.latent[order], score[order]
-    tie = np.cumsum(np.append(0, (latent[1:] != latent[:-1]) | (sorted_score[1:] != sorted_score[:-1])))[: len(order)]
-    mean = (np.bincount(tie, np.arange(len(order))) / np.bincount(tie))[tie]
-    rank = mean - np.searchsorted(latent, latent) + 1
+    """Mann and Whitney's statistic of each latent, over the number of pairs; ties have their mean rank."""
     n_pos, n_neg = _counts(t)
-    above = np.bincount(latent, rank * t.active[order], t.m) - n_pos * (n_pos + 1) / 2
+    before = np.cumsum(n_pos + n_neg) - n_pos - n_neg
+    rank = rankdata(t.latent * (len(score) + 1.0) + rankdata(score)) - before[t.latent]
+    above = np.bincount(t.latent[t.active], rank[t.active], t.m) - n_pos * (n_pos + 1) / 2
     return np.where(n_pos * n_neg > 0, above / np.maximum(n_pos * n_neg, 1), 0.5)
