@@ -28,8 +28,14 @@
 dataset: str = "planted-recsae"
 models: list = ["bprmf", "lightgcn", "sasrec"]
 seeds: list = [0, 1, 2]  # of the autoencoders
-draws: int = 2  # of each dictionary that is drawn at random
-positions: int = 10  # cases of a user, where the model reads a history
+draws: int = 3  # of each dictionary that is drawn at random
+users: int = (
+    1000  # of those who trained the autoencoder, whose cases describe
+)
+positions: list = [
+    5,
+    10,
+]  # cases of a user that describe and that are looked at
 depths: list = [2, 3, 5, 10, 20]  # strongest cases that are compared
 permutations: int = 10
 published: list = []  # [dataset, model] behind the paper's list of cases
@@ -44,19 +50,17 @@ import torch
 from tqdm import tqdm
 
 from recsae_book import artifacts, dictionary, figures, recipes, results
-from recsae_book.instances import Instances, instances
+from recsae_book.concept_test import Bench, best_of
 from recsae_book.results import Result
 from recsae_core.interpret import (
     alignment,
     coherence,
     concepts,
-    confidence,
     dictionaries,
     effects,
     lists,
     statistics,
     structure,
-    vocabulary,
 )
 from recsae_core.recommenders import cases
 from recsae_core.sae import SAE, metrics
@@ -76,13 +80,11 @@ train = parts.train
 
 # %% tags=["hide-input"]
 class World(NamedTuple):
-    """A recommender and its autoencoder."""
+    """A recommender, its autoencoder, and the cases of both groups of users."""
 
     model: torch.nn.Module
     sae: SAE
-    fit: torch.Tensor  # vectors of users who trained the autoencoder
-    held: Instances  # cases of the others
-    items: np.ndarray  # item vectors
+    at: Bench
 
 
 def loaded(name: str, seed: int, data: str = dataset) -> tuple:
@@ -95,18 +97,17 @@ def loaded(name: str, seed: int, data: str = dataset) -> tuple:
 
 
 def world(name: str, seed: int) -> World:
-    """Load them and read the cases."""
+    """Load them and read the cases, once where the recommender is the same."""
     model, sae = loaded(name, seed)
-    fit = instances(model, parts, parts.sae_users, positions=2).h
-    held = instances(model, parts, parts.test_users, positions=positions)
-    some = cases.of_users(torch.from_numpy(held.user))
-    if held.history.shape[1]:
-        some = cases.Cases(some.user, torch.from_numpy(held.history))
-    d = held.h.shape[1]  # a score is a dot product: unit vectors show it
-    split = model.before(model.probe, some[:d])
-    return World(model, sae, fit, held, split.finish(torch.eye(d)).T.numpy())
+    parent = recipes.recipe(f"{dataset}/sae-{name}", seed).seed_of_parent
+    if (name, parent) not in benches:
+        benches[name, parent] = Bench.of(
+            model, parts, users=users, positions=tuple(positions)
+        )
+    return World(model, sae, benches[name, parent])
 
 
+benches: dict = {}
 worlds = {
     (name, seed): world(name, seed)
     for name in tqdm(models, desc="recommenders")
@@ -115,12 +116,12 @@ worlds = {
 pd.DataFrame(
     {
         name: {
-            "cases": len(w.held.user),
-            "of users": len(np.unique(w.held.user)),
-            "items recommended": len(np.unique(w.held.top)),
+            "cases": len(w.at.verify.user),
+            "of users": len(np.unique(w.at.verify.user)),
+            "items recommended": len(np.unique(w.at.verify.top[:, 0])),
             "latents": w.sae.m,
             "that ever fire here": int(
-                (w.sae.encode(w.held.h).dense() > 0).any(0).sum()
+                (w.sae.encode(w.at.verify.h).dense() > 0).any(0).sum()
             ),
         }
         for (name, seed), w in worlds.items()
@@ -160,8 +161,8 @@ SIMILARITIES = ("vectors", "recommended items", "attributes")
 
 def alike(found, w: World, seed: int) -> dict:
     """Similarities of one dictionary's cases."""
-    z = alignment.nonzero(found, w.held.h)
-    item, h = w.held.top[:, 0], w.held.h.double().numpy()
+    z, items = alignment.nonzero(found, w.at.verify.h), w.at.items.numpy()
+    item, h = w.at.verify.top[:, 0], w.at.verify.h.double().numpy()
     rows = coherence.strongest(z, max(depths), apart=item)
     g = np.random.default_rng(seed)
     dealt = {
@@ -180,7 +181,7 @@ def alike(found, w: World, seed: int) -> dict:
     said = dict(
         zip(
             SIMILARITIES,
-            (h, w.items[item], train.attributes[item]),
+            (h, items[item], train.attributes[item]),
             strict=True,
         )
     )
@@ -200,11 +201,11 @@ def alike(found, w: World, seed: int) -> dict:
 def nulls(w: World, drawn: int) -> dict:
     """Dictionaries that learned nothing, at the autoencoder's size and L0."""
     g = torch.Generator().manual_seed(drawn)
-    m, l0 = w.sae.m, metrics.reconstruction(w.sae, w.fit).l0
-    rows = min(m, len(w.fit))
+    m, l0 = w.sae.m, metrics.reconstruction(w.sae, w.at.construct.h).l0
+    rows = min(m, len(w.at.construct.h))
     return {
-        "random": dictionaries.random_relu(w.fit, m, l0, g),
-        "data rows": dictionaries.data_rows(w.fit, rows, l0, g),
+        "random": dictionaries.random_relu(w.at.construct.h, m, l0, g),
+        "data rows": dictionaries.data_rows(w.at.construct.h, rows, l0, g),
     }
 
 
@@ -230,7 +231,7 @@ for name in tqdm(models, desc="coherence"):
             for draw in range(draws)
         ]
     first = worlds[name, seeds[0]]
-    neurons = dictionaries.neurons(first.fit)
+    neurons = dictionaries.neurons(first.at.construct.h)
     found[name, "neurons"] = [alike(neurons, first, 0)]
 KINDS = ["SAE", "random", "data rows", "neurons"]
 
@@ -445,13 +446,13 @@ def active(dictionary, h: torch.Tensor) -> tuple[torch.Tensor, np.ndarray]:
 
 
 def paired(name: str, ones: list) -> dict:
-    """Mean similarities of the first dictionary's latents with their partners in each of the others."""
-    every = [worlds[name, seed].held.h for seed in seeds]
+    """Mean similarity of the first dictionary's latents with their partners in the others, over latents."""
+    every = [worlds[name, seed].at.verify.h for seed in seeds]
     some = np.linspace(0, len(every[0]) - 1, 4000).astype(int)
     codes = [active(one, h[some]) for one, h in zip(ones, every, strict=True)]
     out = {
         "activations": [
-            mean(structure.matched(codes[0][0], z)[1]) for z, _ in codes[1:]
+            structure.matched(codes[0][0], z)[1] for z, _ in codes[1:]
         ]
     }
     parents = {
@@ -464,9 +465,13 @@ def paired(name: str, ones: list) -> dict:
             for one, (_, alive) in zip(ones, codes, strict=True)
         ]
         out["decoder"] = [
-            mean(structure.matched(rows[0], other)[1]) for other in rows[1:]
+            structure.matched(rows[0], other)[1] for other in rows[1:]
         ]
-    return out
+    rng = np.random.default_rng(0)
+    return {
+        what: statistics.bootstrap_mean(np.mean(values, 0), rng)
+        for what, values in out.items()
+    }
 
 
 agree = {}
@@ -474,14 +479,13 @@ for name in tqdm(models, desc="stability"):
     agree[name, "SAE"] = paired(
         name, [worlds[name, seed].sae for seed in seeds]
     )
-    m = worlds[name, seeds[0]].sae.m
     agree[name, "random"] = paired(
         name,
         [nulls(worlds[name, seed], 10 + seed)["random"] for seed in seeds],
     )
 pd.DataFrame(
     {
-        (name, kind): {what: np.mean(values) for what, values in one.items()}
+        (name, kind): {what: v.value for what, v in one.items()}
         for (name, kind), one in agree.items()
     }
 ).T.round(3)
@@ -491,16 +495,16 @@ pd.DataFrame(
 #
 # Redundancy begins with latents that are always on, and ends with those that never are.
 
+
 # %% tags=["skip-verify"] mystnb={"figure": {"caption": "Share of the held-out cases on which a latent fires.", "name": "fig-coherence-firing"}, "image": {"alt": "Outlines of histograms of firing rates on a logarithmic axis, one for each recommender."}}
-rates = {
-    name: (worlds[name, seeds[0]].sae.encode(worlds[name, seeds[0]].held.h))
-    for name in models
-}
+def firing(w: World) -> np.ndarray:
+    """Share of the cases on which each latent is above 0."""
+    z = w.at.codes(w.sae).verify
+    return np.diff(z.indptr) / z.shape[0]
+
+
 figures.fire_rate_histogram(
-    {
-        name: (z.dense() > 0).double().mean(0).numpy()
-        for name, z in rates.items()
-    }
+    {name: firing(worlds[name, seeds[0]]) for name in models}
 )
 
 # %% [markdown]
@@ -509,34 +513,13 @@ figures.fire_rate_histogram(
 # Now each latent of one autoencoder gets a row in a table. The description comes from users who trained the
 # autoencoder and from half of the items; the confidence from other users and the other half; the *effect* is what
 # switching the latent off does, on held-out cases where it fires, to the share of the description's items among the
-# first ten, with the reconstruction error kept. The table is stored with the ids of the items alone.
+# first ten (items that had no part in writing it; the reconstruction error is kept). The table is stored with the ids of the items alone.
 
 
 # %% tags=["hide-input"]
-w, seed = worlds[browse, seeds[0]], seeds[0]
-count = np.bincount(train.item, minlength=train.n_items)
-half = statistics.item_halves(count, 1, np.random.default_rng(seed))[0]
-words = vocabulary.terms(
-    train.items, train.attributes, train.attribute_names, count
-)
-told = instances(w.model, parts, parts.sae_users, positions=positions // 2)
-
-
-def half_of(one: Instances, marked: np.ndarray) -> Instances:
-    """The cases whose recommendation is marked."""
-    return one.of(np.flatnonzero(marked[one.top[:, 0]]))
-
-
-def trial(one: Instances) -> confidence.Trials:
-    """Active and silent cases of every latent."""
-    g = np.random.default_rng(seed)
-    z = concepts.codes(w.sae, one.h)
-    return confidence.trials(z, one.user, one.top[:, 0], count, g)
-
-
 @torch.no_grad()
-def switched_off(speaks: np.ndarray, most: int = 20) -> np.ndarray:
-    """Change of the share of a description's items among the first ten, a mean over cases; NaN without any."""
+def switched_off(w: World, wanted: np.ndarray, most: int = 20) -> np.ndarray:
+    """Change of the share of each latent's wanted items among the first ten, a mean over cases; NaN without any."""
     length = getattr(w.model.config, "length", 1)
     held = [
         cases.dated(parts, part, length, parts.test_users)
@@ -546,18 +529,14 @@ def switched_off(speaks: np.ndarray, most: int = 20) -> np.ndarray:
     for one in held:
         split = w.model.before(w.model.probe, one.cases)
         code.append(w.sae.encode(split.h[split.last]).dense())
-        base.append(
-            split.finish(split.h).scatter(
-                1,
-                one.seen.clamp(min=0),
-                torch.where(one.seen < 0, 0.0, -torch.inf),
-                reduce="add",
-            )
-        )
+        n_items = train.n_items
+        taken = torch.zeros(len(one), n_items + 1, dtype=torch.bool)
+        taken.scatter_(1, one.seen % (n_items + 1), True)  # -1: one too many
+        scores = split.finish(split.h)
+        base.append(scores.masked_fill(taken[:, :n_items], -torch.inf))
     scores, z = torch.cat(base), torch.cat(code)
-    step = effects.directions(w.sae) @ torch.from_numpy(w.items).T
-    wanted = (speaks > 0) & (speaks >= speaks.max(1, keepdims=True) / 2)
-    out = np.full(len(speaks), np.nan)
+    step = effects.directions(w.sae) @ w.at.items.T
+    out = np.full(len(wanted), np.nan)
     for j in np.flatnonzero(wanted.any(1)):
         rows = (z[:, j] > 0).nonzero()[:most, 0]
         if len(rows):
@@ -571,28 +550,26 @@ def switched_off(speaks: np.ndarray, most: int = 20) -> np.ndarray:
     return out
 
 
+w = worlds[browse, seeds[0]]
+codes = w.at.codes(w.sae)
+halves = w.at.halves(1, seeds[0])[0]
 described = concepts.describe(
-    concepts.codes(w.sae, told.h),
-    told.user,
-    told.top[:, 0],
-    words,
-    within_items=half,
+    codes.construct,
+    w.at.construct.user,
+    best_of(w.at.construct, halves[0]),
+    w.at.vocabulary,
 )
-speaks = concepts.scores(described, words)
-sure = confidence.confidence(
-    speaks,
-    trial(half_of(told, half)),
-    trial(half_of(w.held, ~half)),
-    np.array([bool(c.text) for c in described]),
-)
-fires = (w.sae.encode(w.held.h).dense() > 0).double().mean(0).numpy()
+sure = w.at.trials(codes, halves, 0)["held out", "top"]
+speaks = concepts.scores(described, w.at.vocabulary)
+wanted = (speaks > 0) & (speaks >= speaks.max(1, keepdims=True) / 2)
+fires = np.diff(codes.verify.indptr) / codes.verify.shape[0]
 browsed = dictionary.table(
     f"{browse} on {short}",
     dataset,
     described,
     fires,
     confidence=sure,
-    effect=switched_off(speaks),
+    effect=switched_off(w, wanted & halves[1]),
     note="Confidence: balanced accuracy on cases of other users and other items, with its 95% interval. Switched off: "
     "the change, in percentage points, of the share of the description's items among the first ten.",
 )
@@ -652,8 +629,8 @@ def interval(values: list) -> dict:
     one = statistics.mean_over_seeds(values)
     return {
         "value": one.value,
-        "low": one.low,
-        "high": one.high,
+        "low": max(one.low, 0.0),
+        "high": min(one.high, 1.0),
         "interval": f"95%, Student's t over {len(values)} trainings or draws",
     }
 
@@ -709,11 +686,14 @@ for name in models:
         for kind, slug in (("SAE", ""), ("random", "_random")):
             if at in agree[name, kind]:
                 out[f"{base}/{what}{slug}"] = Result(
-                    value=np.mean(agree[name, kind][at]),
+                    value=agree[name, kind][at].value,
+                    low=agree[name, kind][at].low,
+                    high=agree[name, kind][at].high,
+                    interval="95%, bootstrap over latents",
                     unit="mean correlation of activations with the partner's"
                     if at == "activations"
                     else "mean cosine of decoder rows with the partner's",
-                    n=len(seeds) - 1,
+                    n=worlds[name, seeds[0]].sae.m,
                     seeds=seeds,
                     better="higher",
                     against=f"{base}/{what}_random"
