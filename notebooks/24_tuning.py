@@ -52,7 +52,6 @@ import numpy as np
 import pandas as pd
 import torch
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -550,6 +549,7 @@ pd.DataFrame(rows).set_index(["factor", "way"])
 # - **by effect**: as many latents as the middle number, chosen not by what they go with but by what they push: the mean
 #   rise of the scores of the head less that of the tail when a latent is raised by its standard deviation.
 # - **re-ranking**: the scores less a multiple of the item's popularity. It touches no vector.
+# - **tail bonus**: the same number on the score of every item of the long tail, which is what is counted here.
 # - **difference of means**: the mean of the fifth of the cases with the most popular lists less that of the others.
 # - **matched latents**: as the middle number of latents, but random ones that fire as often and as strongly.
 
@@ -611,10 +611,9 @@ def ways_to_tail() -> dict[str, tuple]:
         against(strongest.tolist(), pushes[strongest]),
         0.25,
     )
-    ways["re-ranking"] = (
-        Bonus(-torch.from_numpy(popularity).float()),
-        spread / 20,
-    )
+    bonus = -torch.from_numpy(popularity).float()
+    ways["re-ranking"] = (Bonus(bonus), spread / 20)
+    ways["tail bonus"] = (methods.Rerank(torch.from_numpy(tail)), spread / 20)
     ways["difference of means"] = (methods.Direction(-means), 0.05)
     middle = order[: popular[1]]
     for draw in range(random_draws):
@@ -639,7 +638,7 @@ gain_at = 1 / np.log2(np.arange(2, 12))
 @torch.no_grad()
 def lists_of_ten(way: methods.Method, amount: float) -> np.ndarray:
     """The first ten on the valid cases."""
-    scores = way(valid, amount).masked_fill(valid.seen, -torch.inf)
+    scores = way(valid, amount).masked_fill_(valid.seen, -torch.inf)
     return scores.topk(10).indices.numpy()
 
 
@@ -659,7 +658,7 @@ for name, (way, small) in tqdm(ways.items(), desc="doses"):
 # the long tail for the same loss.**
 
 # %% mystnb={"figure": {"caption": "Less popular lists on test cases, against the loss of accuracy. The dashed line is a loss of 1%.", "name": "fig-tuning-tail"}, "image": {"alt": "Three panels over the loss of NDCG: the share of the long tail in the top ten, the coverage of the catalogue and Gini's coefficient, one line a way."}}
-STEPS = [0.0, 0.5, 1.0, 2.0, 4.0]
+STEPS = [0.5, 1.0, 2.0, 4.0]
 tested = seen_lists(
     "test",
     {
@@ -669,18 +668,19 @@ tested = seen_lists(
 )
 
 
-def curves(name: str, one) -> dict[str, tuple]:
-    """Loss, and what was bought for it."""
+def curves(one) -> dict[str, tuple]:
+    """Loss, and what was bought for it, from no loss on."""
+    tops = [start["test"].top[0], *one.top]
     loss = [ndcg_loss(start["test"].ndcg[0], ndcg) for ndcg in one.ndcg]
     every = {
-        "Long tail": one.mean(tail * 1.0).mean(1),
-        "Coverage": [len(np.unique(top)) / len(tail) for top in one.top],
-        "Gini": [bias.gini(top, len(tail)) for top in one.top],
+        "Long tail": [tail[top].mean() for top in tops],
+        "Coverage": [len(np.unique(top)) / len(tail) for top in tops],
+        "Gini": [bias.gini(top, len(tail)) for top in tops],
     }
-    return {title: (loss, value) for title, value in every.items()}
+    return {title: ([0.0, *loss], value) for title, value in every.items()}
 
 
-found = {name: curves(name, one) for name, one in tested.items()}
+found = {name: curves(one) for name, one in tested.items()}
 shown = [name for name in found if not name.startswith("matched")]
 titles = list(found[shown[0]])
 figures.pareto(
@@ -747,7 +747,7 @@ pd.DataFrame(rows).set_index("way").round(4)
 # ## Gender
 #
 # MovieLens knows the gender of its users, and the recommender was never told. How well can one still guess it? A
-# logistic probe, fitted to some of the test users and scored on others (ten parts), reads either the vector that decides
+# logistic probe, fitted to some of the test users and scored on others (five parts), reads either the vector that decides
 # the user's next list, or the list itself (which of the items stand among the ten). The measure is the area under the
 # ROC curve: .5 is a coin.
 #
@@ -758,7 +758,7 @@ pd.DataFrame(rows).set_index("way").round(4)
 # *Gap* is the mean absolute difference, over genres, of the share of the lists of women and men.
 
 # %% tags=["hide-input"]
-FOLDS = StratifiedKFold(10, shuffle=True, random_state=seed)
+FOLDS = StratifiedKFold(5, shuffle=True, random_state=seed)
 
 
 def guessed(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -771,11 +771,14 @@ def guessed(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 def auc(score: np.ndarray, y: np.ndarray) -> statistics.Interval:
     """Area under the curve, interval over users."""
-    rng = np.random.default_rng(0)
-    counts = statistics.resample_counts(len(y), draws, rng)
-    drawn = [roc_auc_score(y, score, sample_weight=w) for w in counts]
-    low, high = np.quantile(drawn, [0.025, 0.975])
-    return statistics.Interval(roc_auc_score(y, score), low, high)
+    rng, order = np.random.default_rng(0), np.argsort(score)
+    drawn = statistics.resample_counts(len(y), draws, rng)
+    weight = np.vstack([np.ones(len(y)), drawn])[:, order]
+    yes, no = weight * y[order], weight * ~y[order]
+    area = (yes * no.cumsum(1)).sum(1) / (yes.sum(1) * no.sum(1))
+    return statistics.Interval(
+        area[0], *np.quantile(area[1:], [0.025, 0.975])
+    )
 
 
 def last_lists() -> tuple[Sets, np.ndarray]:
@@ -935,15 +938,23 @@ for k, one in enumerate(prices[0]):
             against=f"{key}_rerank" if i == 0 else None,
             artifacts=used,
         )
+stronger = (
+    "_rerank"
+    if on_valid["re-ranking"] >= on_valid["tail bonus"]
+    else "_tail-bonus"
+)
 tail_key = f"{prefix}/debias_longtail_gain_at_1pct_ndcg"
 for name, slug in {
     best: "",
     f"{popular[1]}, by effect": "_by-effect",
     "re-ranking": "_rerank",
+    "tail bonus": "_tail-bonus",
     "difference of means": "_difference-of-means",
 }.items():
     value, low, high = over_users(gain(name))
-    price = ndcg_loss(start["test"].ndcg[0], tested[name].ndcg[2])
+    price = ndcg_loss(
+        start["test"].ndcg[0], tested[name].ndcg[STEPS.index(1.0)]
+    )
     out[f"{tail_key}{slug}"] = Result(
         value=value,
         low=low,
@@ -953,7 +964,7 @@ for name, slug in {
         n=len(users),
         seeds=[seed],
         better="higher",
-        against=f"{tail_key}_rerank" if not slug else None,
+        against=None if slug else f"{tail_key}{stronger}",
         note=f"{name}; loss of NDCG@10 on these cases {price:+.4f}",
         artifacts=used,
     )

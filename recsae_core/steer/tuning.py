@@ -36,28 +36,28 @@ def changes(
 ) -> Change:
     """What ``method`` does to a concept's ``items`` and to the ``target`` of each list, at each of its doses.
 
-    ``score`` and ``rank`` are NaN for a list on which no item of the concept, or no other, is unseen. Raises
-    ``ValueError`` for a concept of no or of all items.
+    Both shifts are NaN where none of these items, or none of the others, is unseen. ``ValueError`` for none or all.
     """
     if items.shape != lists.scores.shape[1:] or not items.any() or items.all():
         raise ValueError(f"items marks {int(items.sum())} of {len(items)}: expected some of them, and not all")
-    old, its, others = lists.scores.double(), ~lists.seen & items, ~lists.seen & ~items
+    old, its, others = lists.scores, ~lists.seen & items, ~lists.seen & ~items
     n_its, n_others, shown = its.sum(1).double(), others.sum(1).double(), DEPTHS[0]
-    spread = old.masked_fill(lists.seen, torch.nan)
-    spread = (spread - spread.nanmean(1, keepdim=True)).square().nanmean(1).sqrt()
+    free = old.double().masked_fill(lists.seen, torch.nan)
+    spread = (free - free.nanmean(1, keepdim=True)).square().nanmean(1).sqrt()
     gain = 1 / torch.arange(2, shown + 2, dtype=torch.float64).log2()
     found: list[tuple[Tensor, ...]] = []
     for dose in [None, *doses]:
-        scores = lists.scores if dose is None else method(lists, dose)
-        order, rise = scores.masked_fill(lists.seen, -torch.inf).argsort(1, descending=True), scores - old
-        top, places = order[:, : DEPTHS[1]], (its.gather(1, order) * torch.arange(len(items))).sum(1)
+        scores = old if dose is None else method(lists, dose)
+        order = torch.from_numpy((-scores).masked_fill_(lists.seen, torch.inf).numpy().argsort(1))  # 5 x torch's speed
+        rise, top = scores - old, order[:, : DEPTHS[1]]
+        places = (its.gather(1, order) * torch.arange(len(items))).sum(1)
         first, stood = (top[:, :shown], places) if dose is None else (first, stood)
         share = torch.stack([items[top[:, :depth]].double().mean(1) for depth in DEPTHS], 1)
-        score = ((rise * its).sum(1) / n_its - (rise * others).sum(1) / n_others) / spread
+        own, rest = ((rise * those).sum(1, dtype=torch.float64) for those in (its, others))
         rank = (stood - places) * (1 / n_its + 1 / n_others) / (n_its + n_others)  # others lose what these gain
         overlap = (top[:, :shown, None] == first[:, None]).any(2).double().mean(1)
         ndcg = ((top[:, :shown] == target[:, None]) * gain).sum(1)
-        found.append((share, score, rank, overlap, ndcg))
+        found.append((share, (own / n_its - rest / n_others) / spread, rank, overlap, ndcg))
     return Change(*(torch.stack(column).numpy() for column in zip(*found, strict=True)))
 
 
