@@ -1,8 +1,8 @@
 """A description for each latent without a language model: what the items recommended where it fires have in common.
 
 A case is an instance on which the latent is active: a user, the best recommendation there, the activation (RecSAE,
-2411.06112, section 3.3). Unlike the authors' code we take each user and each item once, so that one popular
-recommendation is no pattern, and ask of each term whether it is there more often than *recommended* items have it.
+2411.06112, section 3.3). Unlike the authors' code each user and each item counts once, so that one recommendation is
+no pattern, and a term must be there more often than *recommended* items have it.
 """
 
 from collections.abc import Sequence
@@ -18,10 +18,9 @@ from scipy.stats import false_discovery_control
 from recsae_core.interpret.vocabulary import Vocabulary
 from recsae_core.sae.base import Dictionary
 
-SHRINK = 2.0  # cases that are as expected, added to those counted before log odds are taken
-SAID, LISTED = 3, 10  # terms of one kind in a description, items of a concept
+SHRINK = 10.0  # cases that are as expected, added to those counted before log odds are taken
 PHRASES = {"genre": "{}", "tag": "{}", "decade": "from the {}", "word": "titles with {}", "popularity": "{} items"}
-Ids = Int[np.ndarray, "r"]
+Ids, Scores = Int[np.ndarray, "r"], Float[np.ndarray, "m i"]
 
 
 class Cases(NamedTuple):
@@ -51,10 +50,11 @@ class Concept:
     latent: int
     text: str
     terms: tuple[Evidence, ...]  # the most certain first
-    items: tuple[int, ...]  # by TF-IDF, best first
+    items: tuple[int, ...]  # by TF-IDF, best first, at most ten
     cases: int
     active: int = 0  # instances on which it fires
     note: str = ""
+    profile: tuple[tuple[str, str, float], ...] = ()  # kind, term and weight of all genres, tags, decades; or nothing
 
 
 @torch.no_grad()
@@ -104,8 +104,8 @@ def chance(weights: Float[np.ndarray, "i"], has: sparse.sparray, draws: int) -> 
         raise ValueError(f"draws={draws}: expected 1 <= draws <= {drawable.sum()}, the items that can be drawn")
     rates, by_term = weights[drawable] / weights.max(), sparse.csr_array(has, dtype=float)[drawable].T
     arrived = lambda log_time: -np.expm1(-np.exp(log_time) * rates)  # noqa: E731
-    late = lambda log_time: arrived(log_time).sum() - min(draws, len(rates) - 1e-6)  # noqa: E731
-    p = arrived(optimize.brentq(late, -30, 40 - np.log(rates.min())))
+    wanted = min(draws, len(rates) - 1e-6)
+    p = arrived(optimize.brentq(lambda t: arrived(t).sum() - wanted, -30, 40 - np.log(rates.min())))
     size = 4 * draws + 65  # far above what the sums reach, and odd: no value of the transform is 0
     wave = np.log1p(p[:, None] * np.expm1(-2j * np.pi * np.arange(size) / size))
     with_term = by_term @ wave
@@ -140,25 +140,30 @@ def describe(
     taken = sparse.csr_array((np.ones(len(found.row)), (found.latent, item[found.row])), shape=(z.shape[1], n_items))
     of, count, expected, p, q, weight = _tested(taken, vocabulary, weights)
     best, out, kinds, names = tfidf(z.maximum(0).T @ chosen), [], vocabulary.kinds, vocabulary.names
+    about = [t for t, kind in enumerate(kinds) if kind not in ("word", "popularity")]
     for j, n in enumerate(of.tolist()):
         at = np.flatnonzero((q[j] <= fdr) & (count[j] > 1))
         at = at[np.lexsort((-weight[j, at], p[j, at]))]
         counts, numbers = count[j].tolist(), np.stack([expected[j], q[j], weight[j]], 1).tolist()
         evidence = tuple(Evidence(kinds[t], names[t], counts[t], n, *numbers[t]) for t in at)
         span = slice(best.indptr[j], best.indptr[j + 1])
-        listed = best.indices[span][np.argsort(-best.data[span], kind="stable")][:LISTED].tolist()
-        missing = [] if evidence else ["nothing in common beyond chance"]
-        missing += [f"{n} cases, fewer than the {cases} asked for"] if n < cases else []
+        listed = best.indices[span][np.argsort(-best.data[span], kind="stable")][:10].tolist()
+        missing = ["nothing in common beyond chance"] * (not evidence)
+        missing += [f"{n} cases, fewer than the {cases} asked for"] * (n < cases)
         note, active = "; ".join(missing) if n else "never fires", int(found.active[j])
-        out.append(Concept(j, _text(evidence), evidence, tuple(listed), n, active, note))
+        profile = tuple((kinds[t], names[t], numbers[t][-1]) for t in about if evidence)
+        out.append(Concept(j, _text(evidence), evidence, tuple(listed), n, active, note, profile))
     return out
 
 
-def scores(concepts: Sequence[Concept], vocabulary: Vocabulary) -> Float[np.ndarray, "m i"]:
-    """How strongly each description speaks for each item: the sum of its terms' weights, 0 without a description."""
+def scores(concepts: Sequence[Concept], vocabulary: Vocabulary, *, naive_bayes: bool = False) -> Scores:
+    """How strongly each description speaks for each item: the sum of its terms' weights, 0 without a description.
+
+    With ``naive_bayes`` it is the sum over its ``profile``, which counts terms without evidence, and against it, too.
+    """
     place = {term: t for t, term in enumerate(zip(vocabulary.kinds, vocabulary.names, strict=True))}
     table = np.zeros((len(concepts), len(place)))
-    said = [(j, term[:2], term.weight) for j, concept in enumerate(concepts) for term in concept.terms]
+    said = [(j, t[:2], t[-1]) for j, c in enumerate(concepts) for t in (c.profile if naive_bayes else c.terms)]
     if unknown := [term for _, term, _ in said if term not in place]:
         raise ValueError(f"term {unknown[0]}: expected one of the {len(place)} terms of the vocabulary")
     for j, term, weight in said:
@@ -188,6 +193,6 @@ def _text(evidence: Sequence[Evidence]) -> str:
     parts = []
     for kind, phrase in PHRASES.items():
         quote, both = ("'{}'", " or ") if kind == "word" else ("{}", " and ")
-        if names := [quote.format(term.term) for term in evidence if term.kind == kind][:SAID]:
+        if names := [quote.format(term.term) for term in evidence if term.kind == kind][:3]:
             parts.append(phrase.format(both.join([", ".join(names[:-1]), names[-1]] if names[1:] else names)))
     return "; ".join(parts)[:1].upper() + "; ".join(parts)[1:]

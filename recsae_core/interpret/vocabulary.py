@@ -43,14 +43,13 @@ def terms(
     n, shapes = len(items), f"attributes {attributes.shape}, {len(names)} names, counts {counts.shape}"
     if not n or len(counts) != n or attributes.shape != (n, len(names)) or kind not in ("genre", "tag"):
         raise ValueError(f"kind={kind!r}, {shapes}: expected genre or tag, a name an attribute and {n} > 0 items")
-    title = items["title"].fillna("").astype(str) if "title" in items else pd.Series("", items.index, dtype=str)
-    year = items["year"] if "year" in items else title.str.extract(YEAR)[0]
+    title = items.get("title", pd.Series("", items.index)).fillna("").astype(str).map(html.unescape)
+    year = items.get("year", title.str.extract(YEAR)[0])
     year = pd.to_numeric(year, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
     decades = np.unique(year[np.isfinite(year)] // 10 * 10).astype(int)
     band = np.searchsorted(list(BANDS.values()), (np.argsort(np.argsort(-counts, kind="stable")) + 0.5) / n)
     counter = CountVectorizer(stop_words="english", token_pattern=WORD, binary=True)
-    text = title.str.replace(YEAR, "", regex=True).map(html.unescape)
-    words = counter.fit_transform(text) if any(map(counter.build_analyzer(), text)) else np.zeros((n, 0))
+    words = counter.fit_transform(title) if any(map(counter.build_analyzer(), title)) else np.zeros((n, 0))
     parts = {
         kind: ([name.replace("_", " ") for name in names], attributes),
         "decade": ([f"{decade}s" for decade in decades], year[:, None] // 10 * 10 == decades),

@@ -256,6 +256,18 @@ class TestScores:
         found = concepts.scores(concepts.describe(*case[:4], within_items=half), case.vocabulary)
         assert found[1][~half & (case.genre == 1)].min() > found[1][~half & (case.genre != 1)].max()
 
+    def test_a_profile_counts_what_is_no_evidence_too(self):
+        case = world()
+        found = concepts.describe(*case[:4])
+        profile = concepts.scores(found, case.vocabulary, naive_bayes=True)
+        for c, row in zip(found, profile, strict=True):
+            assert bool(c.profile) == bool(c.terms) == row.any()
+        about = {name: weight for _, name, weight in found[1].profile}
+        assert about["Horror"] > 2 and about["Drama"] < -2 and not {"rare", "moon"} & set(about)
+        item = int(np.flatnonzero(case.genre == 1)[0])
+        own = [case.vocabulary.names[t] for t in case.vocabulary.has[[item]].indices]
+        np.testing.assert_allclose(profile[1, item], sum(about.get(name, 0) for name in own), rtol=1e-5)
+
     def test_an_unknown_term_is_named(self):
         unknown = Concept(0, "x", (evidence("genre", "Opera"),), (), 4)
         with pytest.raises(ValueError, match=r"term \('genre', 'Opera'\): expected one of the \d+ terms"):
