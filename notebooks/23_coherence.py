@@ -27,15 +27,12 @@
 # %% tags=["parameters"]
 dataset: str = "planted-recsae"
 models: list = ["bprmf", "lightgcn", "sasrec"]
-seeds: list = [0, 1, 2]  # of the autoencoders
-draws: int = 3  # of each dictionary that is drawn at random
-users: int = (
-    1000  # of those who trained the autoencoder, whose cases describe
-)
+seeds: list = [0, 1, 2]  # of the autoencoders, and of each null
+users: int = 1000  # who trained the autoencoder and whose cases describe
 positions: list = [
     5,
     10,
-]  # cases of a user that describe and that are looked at
+]  # cases of a user: that describe, that are looked at
 depths: list = [2, 3, 5, 10, 20]  # strongest cases that are compared
 permutations: int = 10
 published: list = []  # [dataset, model] behind the paper's list of cases
@@ -65,6 +62,7 @@ from recsae_core.interpret import (
 from recsae_core.recommenders import cases
 from recsae_core.sae import SAE, metrics
 
+NAMES = {"bprmf": "BPR-MF", "lightgcn": "LightGCN", "sasrec": "SASRec"}
 short = dataset.removesuffix("-recsae")
 parts = artifacts.parts(dataset)
 train = parts.train
@@ -146,7 +144,8 @@ pd.DataFrame(
 # - **Neurons**: the dimensions of the vector, both signs. The paper's baseline.
 #
 # Whoever takes the rows that lie furthest along *one* direction gets rows that lie near each other. It takes no
-# training for that. **Look whether the autoencoder stands above random directions and data rows, not above
+# training for that. (Two cases may be of one user, a step apart, where the model reads a history; *other users* leaves
+# these out.) **Look whether the autoencoder stands above random directions and data rows, not above
 # *permuted*.**
 
 
@@ -154,6 +153,15 @@ pd.DataFrame(
 def mean(values: np.ndarray) -> float:
     """The mean over the latents that have the number."""
     return float(np.nanmean(values)) if np.isfinite(values).any() else 0.0
+
+
+def of_two_users(z, user: np.ndarray, item: np.ndarray) -> np.ndarray:
+    """The two strongest cases of each latent that differ in the user, too."""
+    one = concepts.strongest(z, user, item, cases=2)
+    rows = np.full((z.shape[1], 2), -1)
+    place = np.arange(len(one.row)) - np.searchsorted(one.latent, one.latent)
+    rows[one.latent, place] = one.row
+    return rows
 
 
 SIMILARITIES = ("vectors", "recommended items", "attributes")
@@ -187,6 +195,9 @@ def alike(found, w: World, seed: int) -> dict:
     )
     return {
         "intra": mean(coherence.within(h, rows[:, :2])),
+        "other users": mean(
+            coherence.within(h, of_two_users(z, w.at.verify.user, item))
+        ),
         "each": coherence.within(h, rows[:, :2]),
         "inter": coherence.between(h, rows[:, :1]),
         "permuted": dealt[True],
@@ -198,22 +209,21 @@ def alike(found, w: World, seed: int) -> dict:
     }
 
 
-def nulls(w: World, drawn: int) -> dict:
+def nulls(w: World, seed: int) -> dict:
     """Dictionaries that learned nothing, at the autoencoder's size and L0."""
-    g = torch.Generator().manual_seed(drawn)
-    m, l0 = w.sae.m, metrics.reconstruction(w.sae, w.at.construct.h).l0
-    rows = min(m, len(w.at.construct.h))
+    g = torch.Generator().manual_seed(seed)
+    h = w.at.construct.h
+    x = h[torch.linspace(0, len(h) - 1, min(len(h), 3000)).long()]
+    m, l0 = w.sae.m, metrics.reconstruction(w.sae, x).l0
     return {
-        "random": dictionaries.random_relu(w.at.construct.h, m, l0, g),
-        "data rows": dictionaries.data_rows(w.at.construct.h, rows, l0, g),
+        "random": dictionaries.random_relu(x, m, l0, g),
+        "data rows": dictionaries.data_rows(x, min(m, len(x)), l0, g),
     }
 
 
 # %%
 drawn = {
-    (name, draw): nulls(worlds[name, seeds[draw % len(seeds)]], draw)
-    for name in models
-    for draw in range(draws)
+    key: nulls(w, key[1]) for key, w in tqdm(worlds.items(), desc="nulls")
 }
 found = {}
 for name in tqdm(models, desc="coherence"):
@@ -223,12 +233,8 @@ for name in tqdm(models, desc="coherence"):
     ]
     for kind in ("random", "data rows"):
         found[name, kind] = [
-            alike(
-                drawn[name, draw][kind],
-                worlds[name, seeds[draw % len(seeds)]],
-                draw,
-            )
-            for draw in range(draws)
+            alike(drawn[name, seed][kind], worlds[name, seed], seed)
+            for seed in seeds
         ]
     first = worlds[name, seeds[0]]
     neurons = dictionaries.neurons(first.at.construct.h)
@@ -250,7 +256,14 @@ def over(name: str, kind: str, what: str) -> statistics.Interval:
     )
 
 
-shown = ("intra", "inter", "permuted", "permuted, any rank", "latents")
+shown = (
+    "intra",
+    "other users",
+    "inter",
+    "permuted",
+    "permuted, any rank",
+    "latents",
+)
 pd.DataFrame(
     {
         (name, kind): {what: over(name, kind, what).value for what in shown}
@@ -264,7 +277,7 @@ bars = [[over(name, kind, "intra") for name in models] for kind in KINDS]
 bars.append([over(name, "SAE", "permuted") for name in models])
 figures.compare_bars(
     [[one.value for one in row] for row in bars],
-    [name.upper() for name in models],
+    [NAMES[name] for name in models],
     [*KINDS, "permuted"],
     low=[[one.low for one in row] for row in bars],
     high=[[one.high for one in row] for row in bars],
@@ -338,36 +351,30 @@ def counted(found, h: torch.Tensor, top: np.ndarray, seed: int) -> dict:
     }
 
 
-def repeated(name: str, data: str, given: dict) -> dict:
-    """Kind -> what one count says, for each seed or draw."""
-    out = {kind: [] for kind in ("SAE", "permuted", *given)}
+def repeated(name: str, data: str, kinds: tuple) -> dict:
+    """Kind -> what is counted, for each seed."""
+    out, rows = {kind: [] for kind in ("SAE", "permuted", *kinds)}, {}
     for seed in seeds:
         model, sae = loaded(name, seed, data)
-        h, top = tested(model, data)
-        both = counted(sae, h, top, seed)
+        parent = recipes.recipe(f"{data}/sae-{name}", seed).seed_of_parent
+        if parent not in rows:
+            rows[parent] = tested(model, data)
+        both = counted(sae, *rows[parent], seed)
         out["SAE"].append(both["own"])
         out["permuted"].append(both["permuted"])
-        for kind, others in given.items():
-            if len(out[kind]) < len(others):
-                null = others[len(out[kind])]
-                out[kind].append(counted(null, h, top, seed)["own"])
+        for kind in kinds:
+            null = drawn[name, seed][kind]
+            out[kind].append(counted(null, *rows[parent], seed)["own"])
     return out
 
 
 # %%
 repeats = {
-    (name, dataset): repeated(
-        name,
-        dataset,
-        {
-            kind: [drawn[name, draw][kind] for draw in range(draws)]
-            for kind in ("random", "data rows")
-        },
-    )
+    (name, dataset): repeated(name, dataset, ("random", "data rows"))
     for name in tqdm(models, desc="repeats")
 }
 repeats |= {
-    (name, data): repeated(name, data, {}) for data, name in published
+    (name, data): repeated(name, data, ()) for data, name in published
 }
 WHAT = {
     "lists": "lists",
@@ -387,7 +394,7 @@ def counts(found: list, what: str) -> list:
 
 known = artifacts.reference("recsae", "amazon").get("dictionary", {})
 table = {
-    (f"{name}, {data.removesuffix('-recsae')}", kind): {
+    (f"{NAMES[name]}, {data.removesuffix('-recsae')}", kind): {
         label: np.mean(counts(one, what)) for what, label in WHAT.items()
     }
     for (name, data), kinds in repeats.items()
@@ -395,7 +402,7 @@ table = {
 }
 if known:
     spread = np.array(known["distinct"])
-    table["the paper: sasrec, amazon", "SAE"] = {
+    table["the paper: SASRec, amazon", "SAE"] = {
         WHAT["lists"]: known["described"],
         WHAT["repeat_share"]: known["repeats_an_item"],
         WHAT["single_share"]: known["single_item"],
@@ -405,7 +412,7 @@ pd.DataFrame(table).T.round(3)
 
 # %% tags=["skip-verify"] mystnb={"figure": {"caption": "Latents by how many different items their five published cases show. 'Dealt anew' is what as many cases would show if no latent chose them.", "name": "fig-coherence-repeats"}, "image": {"alt": "Bars that lie down, cut into five parts from one item to five. Bars of cases dealt anew have a larger part of five different items than the others."}}
 strips = {
-    f"{name}, {data.removesuffix('-recsae')}{label}": np.mean(
+    f"{NAMES[name]}, {data.removesuffix('-recsae')}{label}": np.mean(
         [one.distinct / one.lists for one in kinds[kind]], 0
     )
     for (name, data), kinds in repeats.items()
@@ -480,8 +487,7 @@ for name in tqdm(models, desc="stability"):
         name, [worlds[name, seed].sae for seed in seeds]
     )
     agree[name, "random"] = paired(
-        name,
-        [nulls(worlds[name, seed], 10 + seed)["random"] for seed in seeds],
+        name, [drawn[name, seed]["random"] for seed in seeds]
     )
 pd.DataFrame(
     {
@@ -504,7 +510,7 @@ def firing(w: World) -> np.ndarray:
 
 
 figures.fire_rate_histogram(
-    {name: firing(worlds[name, seeds[0]]) for name in models}
+    {NAMES[name]: firing(worlds[name, seeds[0]]) for name in models}
 )
 
 # %% [markdown]
@@ -564,7 +570,7 @@ speaks = concepts.scores(described, w.at.vocabulary)
 wanted = (speaks > 0) & (speaks >= speaks.max(1, keepdims=True) / 2)
 fires = np.diff(codes.verify.indptr) / codes.verify.shape[0]
 browsed = dictionary.table(
-    f"{browse} on {short}",
+    f"{NAMES[browse]} on {short}",
     dataset,
     described,
     fires,
@@ -660,7 +666,7 @@ for name in models:
             else "95%, Student's t over seeds or draws",
             unit="mean cosine of the two strongest cases",
             n=found[name, kind][0]["latents"],
-            seeds=seeds if kind == "SAE" else list(range(draws)),
+            seeds=seeds,
             better="higher",
             against=f"{base}/intra_similarity_{SLUG[strongest]}"
             if kind == "SAE"
@@ -724,7 +730,7 @@ for (name, data), kinds in repeats.items():
                         if key == "popular_case_share"
                         else "share of the latents",
                         n=kinds[kind][0].lists,
-                        seeds=seeds if kind == "SAE" else list(range(draws)),
+                        seeds=seeds,
                         better="lower",
                         against=f"{base}/repeat_share_random-sae"
                         if key == "repeat_share"
