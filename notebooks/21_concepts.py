@@ -498,8 +498,6 @@ pd.DataFrame(
 # %%
 def told(key: tuple, latents: int) -> list:
     """The cases of some latents as a language model gets them."""
-    from recsae_core.interpret.language import Shown
-
     one, taken, out = firsts[key], cases[key], []
     for j in range(latents):
         rows = taken.row[taken.latent == j]
@@ -508,7 +506,7 @@ def told(key: tuple, latents: int) -> list:
         past = one.at.construct.history[rows]
         out.append(
             [
-                Shown(titles(key, h[h >= 0]), *titles(key, [i]), float(v))
+                (titles(key, h[h >= 0]), *titles(key, [i]), float(v))
                 for h, i, v in zip(past, one.item[rows], level, strict=True)
             ]
         )
@@ -537,12 +535,12 @@ if llm_url:
 # %% [markdown]
 # ## What to take away
 #
-# - **Chance comes first.** Against the catalogue almost everything is a concept, random activations too. Against what
-#   the recommender recommends anyway, random activations have none.
+# - **Chance comes first.** Against the catalogue most latents look like concepts, and so do random activations. Against
+#   what the recommender recommends anyway, random activations have none.
 # - **Cases are fewer than they look.** Count each user and each item once, and many latents have too little left to
 #   speak of. That is said in the dictionary, latent by latent.
-# - **A description is cheap.** Look at the rows of the figure below the first. A share of described latents says how
-#   much kinds of items structure the vectors; by itself it is no argument for an autoencoder.
+# - **A description is cheap.** Look at the last figure, below its first row. A share of described latents says how much
+#   kinds of items structure the vectors. By itself it is no argument for an autoencoder.
 
 # %% tags=["hide-input"]
 out = {}
