@@ -34,12 +34,15 @@ dataset: str = "planted-recsae"
 seed: int = 0
 positions: int = 10  # cases of a test user
 sample: int = 10000  # vectors of training users
+llm_url: str = ""  # a language model, as in http://localhost:8000/v1
+llm_model: str = ""
+llm_latents: int = 50  # that it describes, at eleven requests each
 dying: dict = {"m": 512, "k": 2}  # an autoencoder with latents that die
 budget: dict = {  # of the trainings in this notebook, both sides
-    "rows": 20000,
-    "warmup": 3000,
-    "dead_after": 2500,
-    "log_every": 20000,
+    "rows": 24000,
+    "warmup": 1000,
+    "dead_after": 2000,
+    "log_every": 24000,
 }
 
 # %% tags=["hide-input"]
@@ -285,10 +288,8 @@ weights = chosen["terms"]
 coded = weights | {"auxk": (weights["auxk"], auxk_as_coded)}
 right, growing = fresh(), fresh(unit_norm=False)
 learn([right, growing], last, [weights, weights])
-rightly, wrongly, without = fresh(**dying), fresh(**dying), fresh(**dying)
-dead = learn(
-    [rightly, wrongly, without], last, [weights, coded, {"fvu": 1.0}]
-)
+rightly, wrongly = fresh(**dying), fresh(**dying)
+dead = learn([rightly, wrongly], last, [weights, coded])
 
 states = everywhere(read[: len(read) // 4])
 drawn = torch.randperm(
@@ -354,7 +355,6 @@ made = {
     "all positions": anywhere,
     "latents die": rightly,
     "latents die, AuxK as coded": wrongly,
-    "latents die, no AuxK": without,
 }
 pd.DataFrame(
     [
@@ -371,7 +371,8 @@ pd.DataFrame(
 # above 0 on one of 10,000 rows of held-out users. If the two agree, this fault sleeps.
 
 # %%
-selected = np.bincount(sae.encode(last).index.flatten(), minlength=sae.m) > 0
+picked = sae.encode(last)
+selected = np.bincount(picked.index.flatten(), minlength=sae.m) > 0
 compare(
     "alive",
     "alive if ever chosen: alive",
@@ -379,6 +380,9 @@ compare(
     selected.mean(),
     alive(sae).mean(),
     n=sae.m,
+)
+print(
+    f"{(picked.value == 0).float().mean():.2%} of the choices have the value 0"
 )
 
 # %% [markdown]
@@ -677,7 +681,8 @@ pd.DataFrame(
 # **What chance gives.** Ten cases are few. A coin reaches .8 in one latent of eighteen. And if *every* latent were the same,
 # told right at the mean rates of all latents, many would reach .8 by luck. The authors' code has the results of one run as a
 # comment: the two mean rates, and how many latents are at .8. The exact sum of two binomials says how many luck alone
-# would give. Below, the same for our latents.
+# would give. Below, the same for our latents. **If both columns agree, the latents do not differ by more than luck**, and
+# being above the bar says nothing about one of them.
 
 
 # %%
@@ -735,6 +740,57 @@ rates = {
 }
 rates["theirs, on Amazon"] = [shown["repeats_an_item"], shown["single_item"]]
 pd.DataFrame(rates, index=["an item twice", "one item only"]).T.round(3)
+
+# %% [markdown]
+# **With a language model.** Give this notebook an address and a model
+# (`python -m recsae_core run 25_recsae_errata -p llm_url=http://localhost:8000/v1 -p llm_model=NAME`; a key goes into the
+# environment, as `RECSAE_LLM_KEY`), and it runs the authors' two steps on some latents, at temperature 0 and with prompts of
+# our own. Replies are kept, so that a run that breaks off goes on where it was. A reply that cannot be read is a failure: it
+# is counted below, and never as a success. Without an address nothing happens here.
+
+
+# %% tags=["hide-input", "skip-verify"]
+def shown_as(rows: np.ndarray, level: np.ndarray) -> list:
+    """Cases as a language model sees them: what was taken, what was recommended, and how active the latent is."""
+    titles = train.items["title"].fillna("(an item without a title)")
+    return [
+        [
+            (
+                [titles[i] for i in test.history[r] if i >= 0][-9:],
+                titles[item[r]],
+                int(v),
+            )
+            for r, v in zip(*one, strict=True)
+        ]
+        for one in zip(rows, level, strict=True)
+    ]
+
+
+if llm_url:
+    from recsae_core import paths
+    from recsae_core.interpret.language import Endpoint, describe, predict
+
+    draw = np.random.default_rng(seed)
+    write, check = paper_rows(z, draw)
+    full = np.flatnonzero((check >= 0).all(1))[:llm_latents]
+    bins = np.quantile(z.data, np.arange(1, 10) / 10)
+    level = 1 + np.searchsorted(bins, z.toarray()[write[full], full[:, None]])
+    endpoint, kept = Endpoint(llm_url, llm_model), paths.cache() / "replies"
+    written = describe(endpoint, shown_as(write[full], level), cache=kept)
+    tried = np.concatenate([check, silent(z, 5, draw)], 1)[full]
+    answers = predict(
+        endpoint, written.texts, shown_as(tried, 0 * tried), cache=kept
+    )
+    told = answers.right(np.arange(10) < 5 + 0 * tried)
+    report = {
+        "told right: active": told[:, :5].mean(),
+        "told right: silent": told[:, 5:].mean(),
+        "confidence of .8": (told.mean(1) >= 0.8 - 1e-9).mean(),
+        "no description": len(written.failures),
+        "no prediction": len(answers.failures),
+    }
+    print(pd.Series(report).round(3).to_string())
+    print(written.usage, answers.usage, sep="\n")
 
 # %% [markdown]
 # ## Coherence
@@ -894,6 +950,19 @@ for fault, row in errata.iterrows():
             high=row[f"{side} high"] if given else None,
             interval="95%, bootstrap over users" if given else "",
             unit=row["measure"],
+            n=int(row["n"]),
+            training=bool(row["training"]),
+            note=row["what"],
+            artifacts=row["artifacts"],
+            **common,
+        )
+    if row["users"] and row["spread"] > 0:
+        rows_out[f"{subject}/{fault}_difference"] = Result(
+            value=row["difference"],
+            low=row["difference low"],
+            high=row["difference high"],
+            interval="95%, bootstrap over users",
+            unit=f"{row['measure']}: as coded - as it should be",
             n=int(row["n"]),
             training=bool(row["training"]),
             note=row["what"],
