@@ -463,7 +463,18 @@ figures.described_shares(
 # learning.** It says that cases with similar vectors get similar recommendations, which is how the recommender works,
 # and that a direction picks similar vectors. What a description can do for new cases is the question of the next page.
 
+# %% [markdown]
+# Few cases are also weak evidence. So one column counts only latents that have all the cases asked for: there no
+# dictionary has an advantage by firing more.
+
+
 # %%
+def full(found: list) -> float:
+    """Share with a description among the latents that have all cases."""
+    enough = [bool(c.terms) for one in found for c in one if c.cases == most]
+    return np.mean(enough) if enough else np.nan
+
+
 pd.DataFrame(
     {
         (titled(key), name): {
@@ -475,6 +486,7 @@ pd.DataFrame(
                 [c.cases for one in found[key, name] for c in one]
             ),
             "described": np.mean([share(one) for one in found[key, name]]),
+            f"of those with {most} cases": full(found[key, name]),
             "different texts": np.mean(
                 [
                     len({c.text for c in one if c.text})

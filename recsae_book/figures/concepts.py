@@ -73,10 +73,10 @@ def concept_card(
         y, texts = np.arange(len(values)), style.names(labels, len(values), "terms or titles")
         ax.barh(y, values, height=0.7, color=style.BLUE if ax is grid[0, 0] else style.GREY)
         ax.set_yticks(y, [t if len(t) <= LONGEST else t[: LONGEST - 1] + "…" for t in texts], fontsize=8.5)
-        ax.set_ylim(len(values) - 0.4, -0.6)
+        ax.set_ylim(max(len(seen), len(weight)) - 0.4, -0.6)
         style.grid(ax, "x")
         ax.spines["left"].set_visible(False)
     grid[0, 0].vlines(chance, np.arange(len(seen)) - 0.42, np.arange(len(seen)) + 0.42, color=style.ORANGE, linewidth=2)
     grid[0, 0].set(xlabel=f"Cases of {of} (orange: by chance)", xlim=(0, of))
-    grid[0, 1].set(xlabel="TF-IDF of recommended items")
+    grid[0, 1].set(xlabel="TF-IDF")
     return figure

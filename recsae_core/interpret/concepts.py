@@ -7,6 +7,7 @@ no pattern, and a term must be there more often than *recommended* items have it
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
@@ -104,8 +105,7 @@ def chance(weights: Float[np.ndarray, "i"], has: sparse.sparray, draws: int) -> 
         raise ValueError(f"draws={draws}: expected 1 <= draws <= {drawable.sum()}, the items that can be drawn")
     rates, by_term = weights[drawable] / weights.max(), sparse.csr_array(has, dtype=float)[drawable].T
     arrived = lambda log_time: -np.expm1(-np.exp(log_time) * rates)  # noqa: E731
-    wanted = min(draws, len(rates) - 1e-6)
-    p = arrived(optimize.brentq(lambda t: arrived(t).sum() - wanted, -30, 40 - np.log(rates.min())))
+    p = arrived(optimize.brentq(lambda t: arrived(t).sum() - min(draws, len(rates) - 1e-6), -30, 99))
     size = 4 * draws + 65  # far above what the sums reach, and odd: no value of the transform is 0
     wave = np.log1p(p[:, None] * np.expm1(-2j * np.pi * np.arange(size) / size))
     with_term = by_term @ wave
@@ -191,8 +191,9 @@ def _tested(taken: sparse.csr_array, vocabulary: Vocabulary, weights: np.ndarray
 
 def _text(evidence: Sequence[Evidence]) -> str:
     parts = []
-    for kind, phrase in PHRASES.items():
+    for partly, (kind, phrase) in product((False, True), PHRASES.items()):  # what most cases have comes first
         quote, both = ("'{}'", " or ") if kind == "word" else ("{}", " and ")
-        if names := [quote.format(term.term) for term in evidence if term.kind == kind][:3]:
-            parts.append(phrase.format(both.join([", ".join(names[:-1]), names[-1]] if names[1:] else names)))
+        if names := [quote.format(e.term) for e in evidence if (2 * e.count < e.of, e.kind) == (partly, kind)][:3]:
+            said = phrase.format(both.join([", ".join(names[:-1]), names[-1]] if names[1:] else names))
+            parts.append("partly " * partly + said)
     return "; ".join(parts)[:1].upper() + "; ".join(parts)[1:]

@@ -240,6 +240,12 @@ class TestText:
         assert concepts._text([evidence("decade", "1980s")]) == "From the 1980s"
         assert concepts._text([]) == ""
 
+    def test_what_fewer_than_half_of_the_cases_have_is_said_to_be_a_part(self):
+        said = [("genre", "War", 3), ("genre", "Drama", 9), ("word", "hill", 4), ("popularity", "rare", 5)]
+        found = [Evidence(kind, term, count, 10, 0.5, 0.01, 1.0) for kind, term, count in said]
+        assert concepts._text(found) == "Drama; rare items; partly War; partly titles with 'hill'"
+        assert concepts._text(found[:1]) == "Partly War"
+
 
 class TestScores:
     def test_weights_add_up_where_an_item_has_the_terms(self):
