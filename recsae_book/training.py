@@ -81,20 +81,22 @@ def saes(
 
 
 def _rows(
-    recipe: SAERecipe, parent: Recommender, parts: Parts | Hidden, batch: int
+    recipe: SAERecipe, parent: Recommender, parts: Parts | Hidden, batch: int = 256
 ) -> Tensor | activations.Pairs | activations.Probed:
     """What an SAE is trained on: vectors, or batches of them with the rest of the recommender."""
     if isinstance(parts, Parts):
         read = cases.inputs(getattr(parts, recipe.rows), parent.config.length)
         return activations.collect(parent, recipe.site, read).h
     g = torch.Generator().manual_seed(BATCHES + recipe.seed)
-    if recipe.site in ("user", "final") and recipe.rows != "train":
+    if recipe.site in ("user", "final") and recipe.pairs is None and recipe.rows != "train":
         users = parts.sae_users if recipe.rows == "sae" else parts.test_users
         read = probed(parent, parts, users)
         return activations.Probed(parent, recipe.site, read, g, batch)
     if recipe.site != "user+item" or recipe.pairs is None or recipe.rows == "train":
         given = f"site {recipe.site!r}, pairs={recipe.pairs}, rows={recipe.rows!r}"
-        raise ValueError(f"{given}: expected site 'user+item', pairs and rows 'sae' or 'test' where items are hidden")
+        raise ValueError(
+            f"{given}: expected site 'user+item', pairs and rows 'sae' or 'test' where items are hidden; or no pairs at 'user' or 'final'"
+        )
     users, items = parts.sae_users if recipe.rows == "sae" else parts.test_users, np.arange(parts.train.n_items)
     if recipe.pairs == "positive":
         taken = np.isin(parts.train.user, users)

@@ -154,6 +154,8 @@ def test_state_of_another_run_is_refused(tmp_path):
         {"patience": 0},
         {"evaluate_every": 0},
         {"valid_users": 0},
+        {"weight_decay": -1.0},
+        {"weight_decay": float("inf")},
     ],
 )
 def test_bad_settings_are_refused(change):
@@ -191,6 +193,26 @@ def test_sgd_goes_down_the_gradient_and_resumes(tmp_path):
     path = tmp_path / "state"
     whole = run(twice, resume=path)
     assert_same(whole, run(twice, resume=path))
+
+
+def test_decay_pulls_at_weights_and_not_at_biases_and_resumes(tmp_path):
+    once = FitConfig(epochs=1, batch=50, lr=0.5, optimiser="sgd", weight_decay=0.1)
+    model, train, _ = setting(dropout=0.0)
+    model.loss(train, torch.Generator()).backward()
+    after, _ = run(once, dropout=0.0)
+    for (name, p), q in zip(model.named_parameters(), after.parameters(), strict=True):
+        torch.testing.assert_close(q, p - 0.5 * (p.grad + 0.1 * p * ("bias" not in name)), msg=name)
+    state = tmp_path / "state"
+    whole = run(FitConfig(epochs=3, batch=16, weight_decay=0.1), resume=state)
+    assert_same(whole, run(FitConfig(epochs=3, batch=16, weight_decay=0.1), resume=state))
+    with pytest.raises(ValueError, match="another fit"):
+        run(FitConfig(epochs=3, batch=16), resume=state)
+
+
+def test_a_state_from_before_there_was_decay_goes_on(tmp_path):
+    run(resume=tmp_path / "state")
+    with safe_open(tmp_path / "state", framework="pt") as file:
+        assert "weight_decay" not in json.loads(file.metadata()["state"])["key"]["fit"]
 
 
 def test_no_epoch_leaves_the_model_as_it_was_initialised(tmp_path):

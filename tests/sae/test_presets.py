@@ -30,6 +30,26 @@ def test_the_preset_of_the_main_configuration_counts_in_rows():
     assert (train.rows / train.batch, train.warmup / train.batch) == (10_000, 1_000)
 
 
+def test_the_preset_of_the_families_is_the_authors_default_with_its_faults_put_right():
+    preset = presets.load("recsae")
+    assert (preset.sae["k"], preset.sae["m"], preset.sae["sparsifier"]) == (8, 16 * 64, "topk")
+    assert preset.terms == {"fvu": 1.0, "auxk": 1 / 32} and preset.sae["unit_norm"] and not preset.sae["tied"]
+    g = torch.Generator().manual_seed(0)
+    sae, x = SAE(SAEConfig(d=64, **preset.sae), g), torch.randn(300, 64, generator=g)
+    sae.prepare(x)
+    dead = torch.arange(sae.m) >= 600
+    u = sae.standardized(x)
+    pre, z = sae.run(u)
+    p = Pass(u, pre, z, sae.reconstruct(z), dead, sae, None)
+    left = (p.x - p.x_hat).detach()
+    values = {name: term(p).item() for name, (_, term) in objective(preset.terms).items()}
+    assert values["fvu"] == pytest.approx((left.square().sum(1).mean() / sae.variance).item(), rel=1e-5)
+    best = pre.relu().masked_fill(~dead, 0.0).topk(32, dim=1)
+    made = (best.values[..., None] * sae.W_dec[best.indices]).sum(1)
+    right, wrong = ((sign * left - made).square().sum(1).mean() / sae.variance for sign in (1, -1))
+    assert values["auxk"] == pytest.approx(right.item(), rel=1e-4) and abs(right - wrong) > 1e-3
+
+
 def test_an_unknown_preset_lists_the_presets():
     with pytest.raises(ValueError, match=f"'nope': expected one of {', '.join(presets.names())}"):
         presets.load("nope")
