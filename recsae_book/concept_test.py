@@ -47,19 +47,33 @@ class Bench:
     popularity: Int[np.ndarray, "i"]
     vocabulary: Vocabulary
     items: Float[torch.Tensor, "i d"]  # what a row is multiplied with
+    most: int  # active cases of a latent that write, and that try
+    least: int  # without so many there is no verdict
 
     @classmethod
     def of(
-        cls, model: Recommender, parts: Hidden, *, users: int, positions: tuple[int, int], kind: str = "genre"
+        cls,
+        model: Recommender,
+        parts: Hidden,
+        *,
+        users: int,
+        positions: tuple[int, int],
+        kind: str = "genre",
+        most: int = 20,
+        least: int = 5,
     ) -> "Bench":
-        """The cases of at most ``users`` of those who trained the SAE, and of all others, at the last ``positions``."""
-        train, drawn = parts.train, np.random.default_rng(0).permutation(parts.sae_users)[:users]
+        """The cases of at most ``users`` of those who trained the SAE, and of all others, at the last ``positions``.
+
+        All users of a model that reads the user, for it has one case of each.
+        """
+        train, drawn = parts.train, np.random.default_rng(0).permutation(parts.sae_users)
+        drawn = drawn[:users] if hasattr(model.config, "length") else drawn
         who = zip((drawn, parts.test_users), positions, strict=True)
         found = [instances(model, parts, some, positions=n, depth=12) for some, n in who]
         count = np.bincount(train.item, minlength=train.n_items)
         items = model.item.weight if hasattr(model, "item") else model.vectors()[1]
         about = terms(train.items, train.attributes, train.attribute_names, count, kind=kind)
-        return cls(*found, count, about, items.detach())
+        return cls(*found, count, about, items.detach(), most, least)
 
     def codes(self, dictionary: Dictionary) -> Codes:
         """The activations of a dictionary on both kinds of cases."""
@@ -74,16 +88,16 @@ class Bench:
         return [(one, other) for one, other in out]
 
     def trials(
-        self, z: Codes, marks: tuple[Marked, Marked], seed: int, *, most: int = 20, least: int = 5, leaks: bool = False
+        self, z: Codes, marks: tuple[Marked, Marked], seed: int, *, checks: bool = False, leaks: bool = False
     ) -> Found:
-        """Confidence by what is tried and mode: the descriptions, shuffled ones, and popularity in their place.
+        """Confidence by what is tried and mode: "held out", and with ``checks`` shuffled descriptions and popularity.
 
         With ``leaks`` also less strictly: on the items that wrote, on the users that wrote, against any silent case,
-        and all three, as in the authors' code.
+        and all three, as in the authors' code; and a mere list of the items that wrote, on these and on others.
         """
-        g, (told, tried) = np.random.default_rng(seed), (self.construct, self.verify)
+        g, told, tried = np.random.default_rng(seed), self.construct, self.verify
         wrote, other = best_of(told, marks[0]), best_of(tried, marks[1])
-        described = concepts.describe(z.construct, told.user, wrote, self.vocabulary, cases=most)
+        described = concepts.describe(z.construct, told.user, wrote, self.vocabulary, cases=self.most)
         scores, has = concepts.scores(described, self.vocabulary), np.array([bool(one.terms) for one in described])
         shuffled, some = scores.copy(), np.flatnonzero(has & z.alive)
         shuffled[some] = scores[g.permutation(some)]
@@ -95,13 +109,19 @@ class Bench:
             ways["all three"] = (z.construct, told, wrote, True)
         out = {}
         for mode in MODES:
-            cut = {"mode": mode, "most": most}
-            first = trials(z.construct, told.user, wrote, self.popularity, g, **cut)
-            known = np.log1p(self.popularity) * _side(first, self.popularity)[:, None]
+            first = trials(z.construct, told.user, wrote, self.popularity, g, mode=mode, most=self.most)
             for name, (codes, cases, item, easy) in ways.items():
-                second = trials(codes, cases.user, item, self.popularity, g, easy=easy, **cut)
-                means = {name: scores} | ({"shuffled": shuffled, "popularity": known} if name == "held out" else {})
-                out |= {(by, mode): confidence(s, first, second, has, least=least) for by, s in means.items()}
+                second = trials(codes, cases.user, item, self.popularity, g, easy=easy, mode=mode, most=self.most)
+                means = {name: scores}
+                if checks and name == "held out":
+                    known = np.log1p(self.popularity) * _side(first, self.popularity)[:, None]
+                    means |= {"shuffled": shuffled, "popularity": known}
+                if leaks and name in ("held out", "same items"):
+                    means[f"list, {name}"] = np.zeros_like(scores)
+                    means[f"list, {name}"][first.latent[first.active], first.item[first.active]] = 1
+                for by, s in means.items():
+                    told_of = s.any(1) if by.startswith("list") else has
+                    out[by, mode] = confidence(s, first, second, told_of, least=self.least)
         return out
 
 

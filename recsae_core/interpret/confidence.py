@@ -104,7 +104,7 @@ def trials(
     mode: str = "top",
     most: int = 20,
     easy: bool = False,
-    candidates: int = 64,
+    candidates: int = 32,
 ) -> Trials:
     """Up to ``most`` active cases of each latent, its strongest or any, and a silent case for each of them.
 
