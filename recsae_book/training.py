@@ -94,9 +94,8 @@ def _rows(
         return activations.Probed(parent, recipe.site, read, g, batch)
     if recipe.site != "user+item" or recipe.pairs is None or recipe.rows == "train":
         given = f"site {recipe.site!r}, pairs={recipe.pairs}, rows={recipe.rows!r}"
-        raise ValueError(
-            f"{given}: expected site 'user+item', pairs and rows 'sae' or 'test' where items are hidden; or no pairs at 'user' or 'final'"
-        )
+        hint = "expected site 'user+item', pairs and rows 'sae' or 'test' where items are hidden"
+        raise ValueError(f"{given}: {hint}; or 'user' or 'final', and no pairs")
     users, items = parts.sae_users if recipe.rows == "sae" else parts.test_users, np.arange(parts.train.n_items)
     if recipe.pairs == "positive":
         taken = np.isin(parts.train.user, users)
