@@ -171,7 +171,7 @@ pd.DataFrame({titled(key): counted(key) for key in worlds}).round(2).astype(
 # ## What can be said of an item
 #
 # These are all the words that a description can use. An item of which nothing is known but its popularity is no
-# evidence for any word; how many there are is in the last column.
+# evidence for any word; the column *items without text* counts them.
 
 # %%
 datasets = {key[0]: one.at.vocabulary for key, one in firsts.items()}
@@ -554,7 +554,16 @@ if llm_url:
 # - **A description is cheap.** Look at the last figure, below its first row. A share of described latents says how much
 #   kinds of items structure the vectors. By itself it is no argument for an autoencoder.
 
+
 # %% tags=["hide-input"]
+def ends(value: float, n: int) -> statistics.Interval:
+    """A share of n with Wilson's interval."""
+    both = np.array([round(value * n)]), np.array([n])
+    return statistics.Interval(
+        *(float(x[0]) for x in statistics.wilson(*both))
+    )
+
+
 out = {}
 for key in worlds:
     base = f"recsae/{key[1]}-{key[0].removesuffix('-recsae')}"
@@ -571,14 +580,9 @@ for key in worlds:
     slug["SAE"] = f"{base}/described_share"
     for name in names:
         value, n = np.mean(shares[name]), len(found[key, name][0])
-        ends = {}
+        end, over = ends(value, n), "Wilson, over latents"
         if len(shares[name]) > 1:
-            end = statistics.mean_over_seeds(shares[name])
-            ends = {
-                "low": max(0, end.low),
-                "high": min(1, end.high),
-                "interval": "95%, over seeds",
-            }
+            end, over = statistics.mean_over_seeds(shares[name]), "over seeds"
         out[slug[name]] = Result(
             value=value,
             unit="share of latents with a description",
@@ -590,7 +594,9 @@ for key in worlds:
             if name == "permuted"
             else "",
             artifacts=used,
-            **ends,
+            low=max(0.0, end.low),
+            high=min(1.0, end.high),
+            interval=f"95%, {over}",
         )
     naive_share = compared[titled(key), "catalogue", "permuted"]["described"]
     out[f"{base}/described_share_permuted-catalogue"] = Result(
@@ -602,15 +608,20 @@ for key in worlds:
         note="permuted activations, chance drawn from the catalogue",
         artifacts=used,
     )
-    if repeated[key]["described by both"]:
+    if repeated[key]["described by both"] >= 20:
         for what, kind in (
             ("first term again", "again"),
             ("shuffled", "again_shuffled"),
         ):
+            n = repeated[key]["described by both"]
+            end = ends(repeated[key][what], n)
             out[f"{base}/described_{kind}"] = Result(
                 value=repeated[key][what],
+                low=end.low,
+                high=end.high,
+                interval="95%, Wilson, over latents",
                 unit="share of first terms that other users' cases show too",
-                n=repeated[key]["described by both"],
+                n=n,
                 seeds=[seeds[0]],
                 better="higher" if kind == "again" else "none",
                 against=f"{base}/described_again_shuffled"

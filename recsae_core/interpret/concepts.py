@@ -58,10 +58,9 @@ class Concept:
     profile: tuple[tuple[str, str, float], ...] = ()  # kind, term and weight of all genres, tags, decades; or nothing
 
 
-@torch.no_grad()
 def codes(dictionary: Dictionary, h: Float[torch.Tensor, "r d"], batch: int = 4096) -> sparse.csc_array:
     """The positive activations of rows, [r, m], float32."""
-    blocks = [dictionary.encode(part).dense().clamp(min=0).cpu().numpy() for part in h.split(batch)]
+    blocks = [dictionary.encode(part).dense().detach().clamp(min=0).cpu().numpy() for part in h.split(batch)]
     return sparse.csc_array(sparse.vstack([sparse.csr_array(block) for block in blocks]))
 
 
@@ -140,18 +139,19 @@ def describe(
     taken = sparse.csr_array((np.ones(len(found.row)), (found.latent, item[found.row])), shape=(z.shape[1], n_items))
     of, count, expected, p, q, weight = _tested(taken, vocabulary, weights)
     best, out, kinds, names = tfidf(z.maximum(0).T @ chosen), [], vocabulary.kinds, vocabulary.names
-    about = [t for t, kind in enumerate(kinds) if kind not in ("word", "popularity")]
     for j, n in enumerate(of.tolist()):
         at = np.flatnonzero((q[j] <= fdr) & (count[j] > 1))
         at = at[np.lexsort((-weight[j, at], p[j, at]))]
-        counts, numbers = count[j].tolist(), np.stack([expected[j], q[j], weight[j]], 1).tolist()
-        evidence = tuple(Evidence(kinds[t], names[t], counts[t], n, *numbers[t]) for t in at)
+        counts, more = count[j].tolist(), np.stack([expected[j], q[j], weight[j]], 1).tolist()
+        evidence = tuple(Evidence(kinds[t], names[t], counts[t], n, *more[t]) for t in at)
         span = slice(best.indptr[j], best.indptr[j + 1])
         listed = best.indices[span][np.argsort(-best.data[span], kind="stable")][:10].tolist()
         missing = ["nothing in common beyond chance"] * (not evidence)
         missing += [f"{n} cases, fewer than the {cases} asked for"] * (n < cases)
         note, active = "; ".join(missing) if n else "never fires", int(found.active[j])
-        profile = tuple((kinds[t], names[t], numbers[t][-1]) for t in about if evidence)
+        profile = tuple(
+            (k, names[t], more[t][2]) for t, k in enumerate(kinds) if evidence and k not in ("word", "popularity")
+        )
         out.append(Concept(j, _text(evidence), evidence, tuple(listed), n, active, note, profile))
     return out
 
@@ -194,6 +194,6 @@ def _text(evidence: Sequence[Evidence]) -> str:
     for partly, (kind, phrase) in product((False, True), PHRASES.items()):  # what most cases have comes first
         quote, both = ("'{}'", " or ") if kind == "word" else ("{}", " and ")
         if names := [quote.format(e.term) for e in evidence if (2 * e.count < e.of, e.kind) == (partly, kind)][:3]:
-            said = phrase.format(both.join([", ".join(names[:-1]), names[-1]] if names[1:] else names))
-            parts.append("partly " * partly + said)
+            listed = both.join(filter(None, (", ".join(names[:-1]), names[-1])))
+            parts.append("partly " * partly + phrase.format(listed))
     return "; ".join(parts)[:1].upper() + "; ".join(parts)[1:]
