@@ -1,8 +1,7 @@
 """A description for each latent without a language model: what the items recommended where it fires have in common.
 
-A case is an instance on which the latent is active: a user, the best recommendation there, the activation (RecSAE,
-2411.06112, section 3.3). Unlike the authors' code each user and each item counts once, so that one recommendation is
-no pattern, and a term must be there more often than *recommended* items have it.
+A case is an instance on which it is active: a user, the best recommendation there, the activation (RecSAE, 2411.06112,
+3.3). Unlike there each user and item counts once, and a term must be more frequent than *recommended* items have it.
 """
 
 from collections.abc import Sequence
@@ -89,8 +88,8 @@ def tfidf(sums: sparse.sparray) -> sparse.csr_array:
     ``sums`` [m, j] are activations summed by item, or by term; alive latents have any. No public code has the paper's.
     """
     total, among = sums.sum(1), np.maximum((sums > 0).sum(0), 1)
-    share = sparse.diags_array(1 / np.where(total > 0, total, 1)) @ sums
-    return sparse.csr_array(share @ sparse.diags_array(np.log(max((total > 0).sum(), 1) / among)))
+    rows, columns = 1 / np.where(total > 0, total, 1), np.log(max((total > 0).sum(), 1) / among)
+    return sparse.csr_array(sparse.diags_array(rows) @ sums @ sparse.diags_array(columns))
 
 
 def chance(weights: Float[np.ndarray, "i"], has: sparse.sparray, draws: int) -> Float[np.ndarray, "t {draws}+1"]:
@@ -139,6 +138,7 @@ def describe(
     taken = sparse.csr_array((np.ones(len(found.row)), (found.latent, item[found.row])), shape=(z.shape[1], n_items))
     of, count, expected, p, q, weight = _tested(taken, vocabulary, weights)
     best, out, kinds, names = tfidf(z.maximum(0).T @ chosen), [], vocabulary.kinds, vocabulary.names
+    about = [t for t, kind in enumerate(kinds) if kind not in ("word", "popularity")]
     for j, n in enumerate(of.tolist()):
         at = np.flatnonzero((q[j] <= fdr) & (count[j] > 1))
         at = at[np.lexsort((-weight[j, at], p[j, at]))]
@@ -149,9 +149,7 @@ def describe(
         missing = ["nothing in common beyond chance"] * (not evidence)
         missing += [f"{n} cases, fewer than the {cases} asked for"] * (n < cases)
         note, active = "; ".join(missing) if n else "never fires", int(found.active[j])
-        profile = tuple(
-            (k, names[t], more[t][2]) for t, k in enumerate(kinds) if evidence and k not in ("word", "popularity")
-        )
+        profile = tuple((kinds[t], names[t], more[t][-1]) for t in about if evidence)
         out.append(Concept(j, _text(evidence), evidence, tuple(listed), n, active, note, profile))
     return out
 
