@@ -551,17 +551,18 @@ found = {
     for name, one in chosen.items()
 }
 rival = max(RIVALS, key=lambda name: found[name][0])
-won = found["SAE"][1] > found[rival][2]
 pd.DataFrame(found, index=["share", "low", "high"]).T.round(3)
 
 # %%
+beaten = [name for name in RIVALS if found["SAE"][1] > found[name][2]]
+left = [name for name in RIVALS if name not in beaten]
 Markdown(
-    f"On items that had no part in the choice the chosen setting has {found['SAE'][0]:.2f} "
-    f"({found['SAE'][1]:.2f} to {found['SAE'][2]:.2f}), {rival} of its size {found[rival][0]:.2f}: "
+    f"On items that had no part in the choice: {found['SAE'].value:.2f}, {found['SAE'].low:.2f} to "
+    f"{found['SAE'].high:.2f}. Beaten: {', '.join(beaten) or 'none'}. "
     + (
-        "**a trained dictionary that beats the nulls.**"
-        if won
-        else "**no setting that was tried beats dictionaries that nobody trained.**"
+        f"**Not beaten: {', '.join(left)}. No setting that was tried beats every dictionary that nobody trained.**"
+        if left
+        else "**A trained dictionary that beats the nulls.**"
     )
 )
 
@@ -639,7 +640,7 @@ def of_world(key: tuple) -> dict:
             "SAE",
             against=f"{subject}/{SHARE}_{SLUG[top]}",
             note=f"{RULE}; the paper: another recommender, the same users and items",
-            **authors,
+            **(authors if key[1] == "sasrec" else {}),
         ),
         f"{subject}/{SHARE}_shuffled": row(
             sae,
