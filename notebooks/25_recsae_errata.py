@@ -582,7 +582,7 @@ for name in shares:
         "share of latents with a confidence of .8",
         shares[name][0],
         shares[name][1],
-        n=sae.m,
+        n=int(judged[name][0].described.sum()),
     )
     compare(
         f"easy_{name.replace(' ', '-')}",
@@ -590,7 +590,7 @@ for name in shares:
         "share of latents with a confidence of .8",
         shares[name][1],
         shares[name][2],
-        n=sae.m,
+        n=int(judged[name][0].described.sum()),
     )
 pd.DataFrame(
     shares,
