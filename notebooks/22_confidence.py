@@ -270,8 +270,8 @@ pd.DataFrame(
 # %% [markdown]
 # ## Is the test sound?
 #
-# Two checks before anything is believed. With descriptions dealt out to the wrong latents (*shuffled concepts*) almost
-# none may pass, and the guesses must be right half of the time. With activations put on other cases (*permuted
+# Two checks before anything is believed. With descriptions dealt out to any latents that fire (*shuffled concepts*)
+# almost none may pass, and the guesses must be right half of the time. With activations put on other cases (*permuted
 # activations*) there is nothing to describe. Popularity in the place of the description must do no better than a coin,
 # or the silent cases are not as popular as the active ones.
 

@@ -73,6 +73,9 @@ class Bench:
         count = np.bincount(train.item, minlength=train.n_items)
         items = model.item.weight if hasattr(model, "item") else model.vectors()[1]
         about = terms(train.items, train.attributes, train.attribute_names, count, kind=kind)
+        kept = np.flatnonzero(np.array(about.kinds) != "popularity")  # silent cases are as popular: nothing to tell
+        columns = (tuple(all_[t] for t in kept) for all_ in (about.kinds, about.names))
+        about = Vocabulary(about.has[:, kept], *columns, about.without_text)
         return cls(*found, count, about, items.detach(), most, least)
 
     def codes(self, dictionary: Dictionary) -> Codes:
@@ -99,8 +102,8 @@ class Bench:
         wrote, other = best_of(told, marks[0]), best_of(tried, marks[1])
         described = concepts.describe(z.construct, told.user, wrote, self.vocabulary, cases=self.most)
         scores, has = concepts.scores(described, self.vocabulary), np.array([bool(one.terms) for one in described])
-        shuffled, some = scores.copy(), np.flatnonzero(has & z.alive)
-        shuffled[some] = scores[g.permutation(some)]
+        dealt = np.arange(len(has))
+        dealt[z.alive] = g.permutation(dealt[z.alive])
         ways = {"held out": (z.verify, tried, other, False)}
         if leaks:
             ways["same items"] = (z.verify, tried, best_of(tried, marks[0]), False)
@@ -115,12 +118,12 @@ class Bench:
                 means = {name: scores}
                 if checks and name == "held out":
                     known = np.log1p(self.popularity) * _side(first, self.popularity)[:, None]
-                    means |= {"shuffled": shuffled, "popularity": known}
+                    means |= {"shuffled": scores[dealt], "popularity": known}
                 if leaks and name in ("held out", "same items"):
                     means[f"list, {name}"] = np.zeros_like(scores)
                     means[f"list, {name}"][first.latent[first.active], first.item[first.active]] = 1
                 for by, s in means.items():
-                    told_of = s.any(1) if by.startswith("list") else has
+                    told_of = s.any(1) if by.startswith("list") else has[dealt] if by == "shuffled" else has
                     out[by, mode] = confidence(s, first, second, told_of, least=self.least)
         return out
 

@@ -104,13 +104,15 @@ def trials(
     mode: str = "top",
     most: int = 20,
     easy: bool = False,
-    candidates: int = 32,
+    candidates: int = 48,
+    caliper: float = 0.25,
 ) -> Trials:
     """Up to ``most`` active cases of each latent, its strongest or any, and a silent case for each of them.
 
     No user and no item is there twice among the active cases. A silent case has another user and another item: of
-    ``candidates`` random ones that whose item is nearest in the logarithm of its popularity (any of them where
-    ``easy``, as in the authors' code). No case is used twice; an ``item`` of -1 is no case.
+    ``candidates`` random ones that whose item is nearest in the logarithm of its popularity, and within ``caliper`` of
+    it, or the active case is left out (any of them where ``easy``, as in the authors' code). No case is used twice; an
+    ``item`` of -1 is no case.
     """
     n, m = z.shape
     if mode not in ("top", "any"):
@@ -128,12 +130,10 @@ def trials(
     allowed = silent[other, latent[:, None]] & (user[other] != user[row, None]) & (item[other] != item[row, None])
     size = np.log1p(popularity)[item]
     apart = np.zeros(other.shape) if easy else np.abs(size[other] - size[row, None])
-    apart[~allowed] = np.inf
-    found = np.isfinite(apart.min(1))
-    match = other[np.arange(len(row)), apart.argmin(1)][found]
-    rows = np.concatenate([row, match])
-    active = np.arange(len(rows)) < len(row)
-    return Trials(np.concatenate([latent, latent[found]]), rows, item[rows], active, m)
+    apart[~allowed | (apart > caliper)] = np.inf
+    found = np.flatnonzero(np.isfinite(apart.min(1)))
+    rows = np.concatenate([row[found], other[found, apart.argmin(1)[found]]])
+    return Trials(np.tile(latent[found], 2), rows, item[rows], np.arange(len(rows)) < len(found), m)
 
 
 def thresholds(scores: Scores, construct: Trials) -> Rates:

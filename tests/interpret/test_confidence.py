@@ -73,7 +73,8 @@ def test_noise_in_the_latents_lowers_confidence_and_not_below_a_coin():
 @pytest.mark.parametrize("mode", ["top", "any"])
 def test_trials_are_active_and_silent_cases_of_other_users_and_items_each_once(mode):
     world = World(4)
-    found = cf.trials(world.z, world.user, world.item, world.popularity, np.random.default_rng(0), mode=mode, most=8)
+    g = np.random.default_rng(0)
+    found = cf.trials(world.z, world.user, world.item, world.popularity, g, mode=mode, most=8, caliper=20.0)
     dense = world.z.toarray()
     assert (dense[found.row[found.active], found.latent[found.active]] > 0).all()
     assert (dense[found.row[~found.active], found.latent[~found.active]] == 0).all()
@@ -94,6 +95,9 @@ def test_silent_cases_are_as_popular_unless_they_are_to_be_easy():
     popular = world.popularity[world.item] > np.median(world.popularity)
     dense[:, 0] = np.random.default_rng(0).random(len(popular)) < np.where(popular, 0.7, 0.1)
     gaps = []
+    near = cf.trials(csc_array(dense), world.user, world.item, world.popularity, np.random.default_rng(0))
+    pairs = np.log1p(world.popularity[near.item]).reshape(2, -1)  # the active cases, then theirs
+    assert np.abs(pairs[0] - pairs[1]).max() <= 0.25
     for easy in (False, True):
         g = np.random.default_rng(0)
         found = cf.trials(csc_array(dense), world.user, world.item, world.popularity, g, easy=easy)
