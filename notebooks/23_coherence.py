@@ -209,12 +209,11 @@ def alike(found, w: World, seed: int) -> dict:
     }
 
 
-def nulls(w: World, seed: int) -> dict:
+def nulls(sae: SAE, h: torch.Tensor, seed: int) -> dict:
     """Dictionaries that learned nothing, at the autoencoder's size and L0."""
     g = torch.Generator().manual_seed(seed)
-    h = w.at.construct.h
     x = h[torch.linspace(0, len(h) - 1, min(len(h), 3000)).long()]
-    m, l0 = w.sae.m, metrics.reconstruction(w.sae, x).l0
+    m, l0 = sae.m, metrics.reconstruction(sae, x).l0
     return {
         "random": dictionaries.random_relu(x, m, l0, g),
         "data rows": dictionaries.data_rows(x, min(m, len(x)), l0, g),
@@ -223,7 +222,8 @@ def nulls(w: World, seed: int) -> dict:
 
 # %%
 drawn = {
-    key: nulls(w, key[1]) for key, w in tqdm(worlds.items(), desc="nulls")
+    key: nulls(w.sae, w.at.construct.h, key[1])
+    for key, w in tqdm(worlds.items(), desc="nulls")
 }
 found = {}
 for name in tqdm(models, desc="coherence"):
@@ -352,30 +352,31 @@ def counted(found, h: torch.Tensor, top: np.ndarray, seed: int) -> dict:
     }
 
 
-def repeated(name: str, data: str, kinds: tuple) -> dict:
+def repeated(name: str, data: str) -> dict:
     """Kind -> what is counted, for each seed."""
-    out, rows = {kind: [] for kind in ("SAE", "permuted", *kinds)}, {}
+    out, rows = {}, {}
     for seed in seeds:
         model, sae = loaded(name, seed, data)
         parent = recipes.recipe(f"{data}/sae-{name}", seed).seed_of_parent
         if parent not in rows:
             rows[parent] = tested(model, data)
-        both = counted(sae, *rows[parent], seed)
-        out["SAE"].append(both["own"])
-        out["permuted"].append(both["permuted"])
-        for kind in kinds:
-            null = drawn[name, seed][kind]
-            out[kind].append(counted(null, *rows[parent], seed)["own"])
+        h, top = rows[parent]
+        others = drawn[name, seed] if data == dataset else nulls(sae, h, seed)
+        both = counted(sae, h, top, seed)
+        out.setdefault("SAE", []).append(both["own"])
+        out.setdefault("permuted", []).append(both["permuted"])
+        for kind, null in others.items():
+            one = counted(null, h, top, seed)["own"]
+            out.setdefault(kind, []).append(one)
     return out
 
 
 # %%
 repeats = {
-    (name, dataset): repeated(name, dataset, ("random", "data rows"))
-    for name in tqdm(models, desc="repeats")
-}
-repeats |= {
-    (name, data): repeated(name, data, ()) for data, name in published
+    (name, data): repeated(name, data)
+    for data, name in tqdm(
+        [*((dataset, name) for name in models), *published], desc="repeats"
+    )
 }
 WHAT = {
     "lists": "lists",
