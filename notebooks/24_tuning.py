@@ -671,7 +671,7 @@ def debiased(one: World, steps: list) -> Debiased:
     def ndcg(top: np.ndarray) -> np.ndarray:
         return ((top == target) * gain_at).sum(1)
 
-    old = ten(*[NOTHING["as it is"][0], 0.0])
+    old = ten(NOTHING["as it is"][0], 0.0)
     ways, at = ways_to_tail(one, float(valid.scores.std())), {}
     for name, (way, small) in tqdm(ways.items(), desc="doses"):
         at[name] = calibrate.solve(
