@@ -440,25 +440,29 @@ figures.stacked_shares(
 # as high as possible (the Hungarian method). Similar in two senses: in the cosine of decoder rows, where both read one
 # recommender; and in the correlation of their activations over the same cases, which can be had for any two trainings.
 #
-# **What to look for.** The distance from random directions paired in the same way. In a narrow space many directions
-# lie close to one of so many others.
+# **What to look for.** The distance from as many random directions, paired in the same way. In a narrow space many
+# directions lie close to one of so many others; and the decoder of random directions is fitted to the data, so that it
+# points where these lie. **Where random directions agree as well, agreement says nothing.**
 
 
 # %%
-def active(dictionary, h: torch.Tensor) -> tuple[torch.Tensor, np.ndarray]:
-    """Centred activations of the latents that fire on some of the cases, a row a latent; and which these are."""
+def active(dictionary, h: torch.Tensor, most: int) -> tuple:
+    """Centred activations of up to so many latents that fire on some of the cases, a row a latent; and which they are."""
     with torch.no_grad():
         z = dictionary.encode(h).dense()
-    alive = (z > 0).sum(0) >= 5
+    alive = ((z > 0).sum(0) >= 5).nonzero()[:most, 0]
     z = z[:, alive].T
-    return z - z.mean(1, keepdim=True), alive.numpy()
+    return z - z.mean(1, keepdim=True), alive
 
 
-def paired(name: str, ones: list) -> dict:
-    """Mean similarity of the first dictionary's latents with their partners in the others, over latents."""
+def paired(name: str, ones: list, most: list) -> tuple[dict, list]:
+    """Mean similarity of the first dictionary's latents with their partners in the others; how many took part."""
     every = [worlds[name, seed].at.verify.h for seed in seeds]
-    some = np.linspace(0, len(every[0]) - 1, 4000).astype(int)
-    codes = [active(one, h[some]) for one, h in zip(ones, every, strict=True)]
+    some = np.unique(np.linspace(0, len(every[0]) - 1, 4000).astype(int))
+    codes = [
+        active(one, h[some], n)
+        for one, h, n in zip(ones, every, most, strict=True)
+    ]
     out = {
         "activations": [
             structure.matched(codes[0][0], z)[1] for z, _ in codes[1:]
@@ -470,30 +474,32 @@ def paired(name: str, ones: list) -> dict:
     }
     if len(parents) == 1:
         rows = [
-            effects.directions(one)[torch.from_numpy(alive)]
+            effects.directions(one)[alive]
             for one, (_, alive) in zip(ones, codes, strict=True)
         ]
         out["decoder"] = [
             structure.matched(rows[0], other)[1] for other in rows[1:]
         ]
     rng = np.random.default_rng(0)
-    return {
+    found = {
         what: statistics.bootstrap_mean(np.mean(values, 0), rng)
         for what, values in out.items()
     }
+    return found, [len(alive) for _, alive in codes]
 
 
-agree = {}
+agree, alive = {}, {}
 for name in tqdm(models, desc="stability"):
-    agree[name, "SAE"] = paired(
-        name, [worlds[name, seed].sae for seed in seeds]
+    saes = [worlds[name, seed].sae for seed in seeds]
+    agree[name, "SAE"], alive[name] = paired(
+        name, saes, [sae.m for sae in saes]
     )
-    agree[name, "random"] = paired(
-        name, [drawn[name, seed]["random"] for seed in seeds]
-    )
+    nothing = [drawn[name, seed]["random"] for seed in seeds]
+    agree[name, "random"], _ = paired(name, nothing, alive[name])
 pd.DataFrame(
     {
-        (name, kind): {what: v.value for what, v in one.items()}
+        (name, kind): {"latents": alive[name][0]}
+        | {what: v.value for what, v in one.items()}
         for (name, kind), one in agree.items()
     }
 ).T.round(3)
@@ -701,7 +707,7 @@ for name in models:
                     unit="mean correlation of activations with the partner's"
                     if at == "activations"
                     else "mean cosine of decoder rows with the partner's",
-                    n=worlds[name, seeds[0]].sae.m,
+                    n=alive[name][0],
                     seeds=seeds,
                     better="higher",
                     against=f"{base}/{what}_random"
