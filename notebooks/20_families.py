@@ -329,9 +329,11 @@ pd.DataFrame(
 ).T
 
 # %% [markdown]
-# **How to read it.** A recovered share that is not far below 1 *is no proof of a good copy* where the nulls beside it
-# stand as high: look at *above mean* and at FVU. An interval that holds 1 says that these test users cannot tell the
-# copy from the vector. Shares above 1 are luck of that kind: the copy knows nothing that the vector does not.
+# **Look at each PCA row beside the row above it. Where PCA recovers as much, a recovered share says nothing in favour
+# of sparse latents:** eight axes of most variance are enough for such lists. Then only FVU tells the two apart. An
+# interval that holds 1 says that these test users cannot tell the copy from the vector; shares above 1 are luck of that
+# kind, for the copy knows nothing that the vector does not. Look at *alive* as well: vectors that lie near a few
+# directions, as those after walks over a dense graph may, need few latents, and most of the dictionary stays silent.
 #
 # ## More latents, or more of them at once
 #
@@ -392,11 +394,13 @@ figures.weight_sweep(
 # Besides $k$ we try what the rest of this book knows: the **prediction term** of the third paper, which asks for the
 # scores of all items to come back, not for the vector; **BatchTopK**, where eight speak on average and a hard case may
 # take more; and **scaling each dimension** of the vector to one variance. The row in orange did best *on the rows that
-# stopped the recommender*; the figure shows the test rows, which chose nothing. **best** is that idea trained longer
-# under a name of its own, `sae-best-sasrec`, which other pages load.
+# stopped the recommender*; the figure shows the test rows. **best** is `sae-best-sasrec`, the recipe that lost least in
+# a search by FVU and on the stopping rows: many active latents, trained longer.
 #
-# **Look at the widths.** A mark right of the dashed line loses less than one percent; only an *interval* right of it
-# shows that it does. Where few users are tested, none can.
+# **Look at the price.** A code with most of the width active is hardly sparse, and its latents are not those that other
+# pages describe. If nothing sparser passes the dashed line, then losing less than one percent and having few latents to
+# read are two wishes. **And look at the widths:** only an *interval* right of the line shows that less than one percent
+# is lost. Where few users are tested, hardly any can.
 
 # %%
 on_test = {
