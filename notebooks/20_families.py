@@ -269,6 +269,16 @@ def measured(model, name, dictionary, mean, fresh, part="test") -> dict:
     return left | {"fvu": found.fvu, "alive": float(alive), "l0": found.l0}
 
 
+MEASURES = ("fvu", "alive", "l0")
+
+
+def spread(values: list):
+    """The mean over seeds, with an interval where there are several."""
+    if len(values) < 2:
+        return statistics.Interval(values[0], values[0], values[0])
+    return statistics.mean_over_seeds(np.array(values))
+
+
 def averaged(found: list, base: list, blank: list, users) -> dict:
     """Means over seeds, ratios with intervals over users."""
     left, base, blank = (
@@ -278,10 +288,7 @@ def averaged(found: list, base: list, blank: list, users) -> dict:
     return {
         "recovered": share(left, base, users),
         "above mean": share(left - blank, base - blank, users),
-    } | {
-        key: float(np.mean([one[key] for one in found]))
-        for key in ("fvu", "alive", "l0")
-    }
+    } | {key: spread([one[key] for one in found]) for key in MEASURES}
 
 
 kept, n_fresh = {}, {}
@@ -318,11 +325,11 @@ def text(end) -> str:
 pd.DataFrame(
     {
         (short[name], family, kind): {
-            "FVU": f"{row['fvu']:.3f}",
+            "FVU": f"{row['fvu'].value:.3f}",
             "recovered": text(row["recovered"]),
             "above mean": text(row["above mean"]),
-            "alive": f"{row['alive']:.0%}",
-            "L0": f"{row['l0']:.1f}",
+            "alive": f"{row['alive'].value:.0%}",
+            "L0": f"{row['l0'].value:.1f}",
         }
         for (name, family, kind), row in kept.items()
     }
@@ -464,27 +471,19 @@ pd.DataFrame(
 
 # %% tags=["hide-input"]
 def result(end, subject: str, name: str, **more) -> Result:
-    """One row of the scoreboard: a mean over rows with its interval, or a mean over seeds."""
-    ends = (
-        {}
-        if isinstance(end, float)
-        else {
-            "low": end.low,
-            "high": end.high,
-            "interval": "95%, bootstrap over users",
-        }
-    )
-    return Result(
-        **{
-            "value": end if isinstance(end, float) else end.value,
-            "seeds": seeds,
-            "n": len(np.unique(users_of(name))),
-            "better": "higher",
-            "artifacts": [subject],
-        }
-        | ends
-        | more
-    )
+    """One row of the scoreboard: a mean over rows or seeds, with its interval where there is one."""
+    ends = {"low": end.low, "high": end.high}
+    given = {
+        "value": end.value,
+        "interval": "95%, bootstrap over users",
+        "seeds": seeds,
+        "n": len(np.unique(users_of(name))),
+        "better": "higher",
+        "artifacts": [subject],
+    } | more
+    if len(given["seeds"]) < 2 and end.low == end.high:
+        return Result(**given | {"interval": ""})
+    return Result(**given | ends)
 
 
 headline = {}
@@ -528,7 +527,7 @@ for name, family in pairs:
         name,
         unit="ratio above one mean vector",
     )
-    fresh = {"n": n_fresh[name, family]}
+    fresh = {"n": n_fresh[name, family], "interval": "95%, t over seeds"}
     headline[f"{key}/fvu"] = result(
         row["fvu"],
         subject,
@@ -539,7 +538,12 @@ for name, family in pairs:
         **fresh,
     )
     headline[f"{key}/alive_share"] = result(
-        row["alive"], subject, name, unit="share of latents", **fresh
+        row["alive"],
+        subject,
+        name,
+        unit="share of latents",
+        note="active on one in 10,000 held-out rows; on any, where fewer",
+        **fresh,
     )
     headline[f"{key}/recovered_ndcg@10_pca"] = result(
         kept[name, family, "pca"]["recovered"],
