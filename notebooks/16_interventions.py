@@ -14,7 +14,7 @@
 # %% [markdown]
 # # Interventions on users and on items
 #
-# The third paper (arXiv 2511.18024) turns its neurons: it promotes an item to lovers of a genre, nudges users towards a
+# The same paper (arXiv 2511.18024) turns its neurons: it promotes an item to lovers of a genre, nudges users towards a
 # genre, and takes a genre away from its fans. All three work in its figures. What the figures do not show is what the
 # same effect costs with simpler means, what else moves, whether the value that was set is one that the recommender ever
 # produces, and how sure one can be with 20 users. This page does the same interventions and one more, making lists less

@@ -15,7 +15,7 @@
 # # Hierarchies
 #
 # A Matryoshka autoencoder must reconstruct its rows from the first quarter of its neurons alone, from the first half,
-# and from all of them. The third paper (arXiv 2511.18024) trains one on Last.FM and says that the early neurons become
+# and from all of them. The paper on users and items (arXiv 2511.18024) trains one on Last.FM and says that the early neurons become
 # broad, an audience of mainstream electronic music, and the late ones narrow, Nordic death metal. It shows examples. Here
 # are the measures that would have to follow, each beside autoencoders that are *not* nested:
 #

@@ -14,7 +14,7 @@
 # %% [markdown]
 # # A dictionary of concepts
 #
-# The fourth paper (arXiv 2411.06112) reads an autoencoder by its *recommendations*. Stop a recommender at the vector
+# The third paper of this book (arXiv 2411.06112) reads an autoencoder by its *recommendations*. Stop a recommender at the vector
 # from which it scores all items. The latents that fire there say something about the list that follows. So take the
 # cases on which a latent fires most strongly, look at the item that is recommended first, and say in one sentence what
 # these items have in common. The sentences of all latents are the *concept dictionary*. The authors let a language

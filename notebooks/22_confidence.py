@@ -14,7 +14,7 @@
 # %% [markdown]
 # # What a concept's confidence is worth
 #
-# A description of a latent is a claim: *it fires where such items are recommended*. The fourth paper (arXiv 2411.06112)
+# A description of a latent is a claim: *it fires where such items are recommended*. The third paper of this book (arXiv 2411.06112)
 # puts the claim to a test. It hides the activation of new cases, guesses from the description whether the latent is
 # active there, and calls the share of right guesses the *confidence* of the concept. A concept of .8 or more counts as
 # found. The idea is good. But a test is worth what stands against it, and in the authors' code little does:

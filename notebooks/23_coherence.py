@@ -18,7 +18,7 @@
 # cases look alike, we believe that the latent means something. This page asks three things of that look.
 #
 # - **Coherence.** How alike are the cases of one latent, and would those of *any* direction be as alike?
-# - **Repetition.** Are the cases alike because they are the same case? The fourth paper (arXiv 2411.06112) published a
+# - **Repetition.** Are the cases alike because they are the same case? The third paper of this book (arXiv 2411.06112) published a
 #   list of the cases behind its concepts, which can be counted.
 # - **Redundancy and stability.** Do two latents show the same list? Does another training find the same latents?
 #

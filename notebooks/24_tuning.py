@@ -14,7 +14,7 @@
 # %% [markdown]
 # # Turning a concept
 #
-# A description says what a latent goes with. Does the latent also *do* something? The fourth paper (arXiv 2411.06112)
+# A description says what a latent goes with. Does the latent also *do* something? The third paper of this book (arXiv 2411.06112)
 # says yes three times: its first version takes a latent away, its second removes a bias, its third tunes lists towards
 # a wish. None of this is in the public code. Which latents, how strongly, and measured how, is not known. So the
 # definitions here are ours:
