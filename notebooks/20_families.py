@@ -544,6 +544,7 @@ for name, family in pairs:
         **large,
     )
     fresh = {"n": n_fresh[name, family], "interval": "95%, t over seeds"}
+    fresh |= large
     headline[f"{key}/fvu"] = result(
         row["fvu"],
         subject,

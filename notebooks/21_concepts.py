@@ -47,6 +47,7 @@ llm_model: str = ""
 llm_latents: int = 20  # that it is asked about
 
 # %% tags=["hide-input"]
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -65,6 +66,7 @@ from recsae_core.interpret import (
     confidence,
     dictionaries,
     statistics,
+    vocabulary,
 )
 from recsae_core.sae import SAE, metrics
 
@@ -104,13 +106,19 @@ def parent(key: tuple, seed: int) -> int:
 def world(key: tuple, seed: int) -> World:
     """Stop a recommender at its cases."""
     dataset, name = key
+    parts, kind = artifacts.parts(dataset), "genre"
+    if dataset == "lastfm":
+        kind = "tag"
     at = Bench.of(
         artifacts.get(f"{dataset}/{name}", seed=seed),
-        artifacts.parts(dataset),
+        parts,
         users=users,
         positions=(positions, positions),
-        kind="tag" if dataset == "lastfm" else "genre",
     )
+    about = (parts.train.items, parts.train.attributes)
+    names = parts.train.attribute_names
+    words = vocabulary.terms(*about, names, at.popularity, kind=kind)
+    at = replace(at, vocabulary=words)  # how popular an item is, too
     ((half, _),) = at.halves(1, 0)
     return World(
         at, half, best_of(at.construct, half), best_of(at.verify, half)
