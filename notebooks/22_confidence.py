@@ -733,7 +733,9 @@ def of_search() -> dict:
         )
         for what in weak
     }
-    for who in ("SAE", rival, "k-means"):
+    others = (rival, "k-means")
+    hard = max(others, key=lambda o: np.mean([r.share() for r in chosen[o]]))
+    for who in ("SAE", *others):
         metric = f"{subject}-best/{SHARE}"
         rows[metric if who == "SAE" else f"{metric}_{SLUG[who]}"] = result(
             worlds[0],
@@ -741,7 +743,7 @@ def of_search() -> dict:
             Run.share,
             who,
             seeds=seeds,
-            against=f"{metric}_{SLUG[rival]}" if who == "SAE" else None,
+            against=f"{metric}_{SLUG[hard]}" if who == "SAE" else None,
             note=f"{best[1] or 'as above'}, on the half of the items that the search did not see; nulls of its size at its L0",
             artifacts=[
                 f"{worlds[0][0]}/{name}" for name in (worlds[0][1], best[0])
