@@ -14,7 +14,7 @@ from recsae_book.results import Result
 from recsae_core import paths
 
 TOLERANCE = 1e-3  # relative
-NO_DATA = 3  # exit code: nothing was compared, because a dataset is not at hand
+NO_DATA = 3  # exit code: nothing was compared, because no notebook's datasets are at hand
 
 
 def differences(stored: Result, again: Result) -> list[str]:
@@ -69,7 +69,8 @@ def verify(edition: str = "published", wanted: Sequence[str] = ()) -> int:
     """Recompute the stored results, or those of the keys asked for, print both, and return the exit code.
 
     0 all agree; 1 a value differs by more than a thousandth, is missing on one side, a notebook fails, or the
-    scoreboard is not the union of the notebooks' files; ``NO_DATA`` a dataset is not at hand, nothing was compared.
+    scoreboard is not the union of the notebooks' files; ``NO_DATA`` nothing was compared, for want of data. A notebook
+    whose datasets are not all at hand is left out, and named.
     """
     start = time.monotonic()
     owner = {key: result.notebook for key, result in scoreboard.union(edition).items()}
@@ -79,13 +80,17 @@ def verify(edition: str = "published", wanted: Sequence[str] = ()) -> int:
     chosen = editions.jobs(edition, sorted({owner[key] for key in wanted or owner}))
     left = {job.name for job in chosen if not job.committed}
     chosen = [job for job in chosen if job.name not in left]
-    if missing := absent(chosen):
-        print(f"verify {edition}: nothing compared, {', '.join(missing)} is not at hand (set RECSAE_DATA)")
+    lacking = {job.name: missing for job in chosen if (missing := absent([job]))}
+    if chosen and len(lacking) == len(chosen):
+        print(f"verify {edition}: nothing compared, {', '.join(absent(chosen))} is not at hand (set RECSAE_DATA)")
         return NO_DATA
+    chosen = [job for job in chosen if job.name not in lacking]
     with tempfile.TemporaryDirectory(prefix="recsae-") as name:
         _, failed = editions.parallel(_compute, {job.name: (job, Path(name)) for job in chosen}, f"verify {edition}")
         again = {key: value for path in sorted(Path(name).glob("*.json")) for key, value in results.read(path).items()}
     stored = {key: value for key, value in scoreboard.union(edition).items() if not wanted or key in wanted}
+    unread = [key for key, value in stored.items() if value.notebook in lacking]
+    stored = {key: value for key, value in stored.items() if key not in unread}
     untold = [key for key, value in stored.items() if value.notebook in left or value.training]
     stored = {key: value for key, value in stored.items() if key not in untold}
     asked = {key: value for key, value in again.items() if (not wanted or key in wanted) and key not in untold}
@@ -98,6 +103,8 @@ def verify(edition: str = "published", wanted: Sequence[str] = ()) -> int:
     if untold:
         homes = sorted({owner[key] for key in untold})
         print(f"{len(untold)} results of {', '.join(homes)} need training: run the edition to compute them again")
+    for name, missing in lacking.items():
+        print(f"{name} is left out: {', '.join(missing)} is not at hand (set RECSAE_DATA)")
     bad = wrong + len(failed) + len(faults)
     print(f"{len(stored)} results, {wrong} differ, {len(failed)} notebooks failed, {time.monotonic() - start:.0f} s")
     return 1 if bad else 0

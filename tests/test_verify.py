@@ -111,6 +111,20 @@ def test_absent_data_has_an_exit_code_of_its_own(root, capsys, monkeypatch):
     assert "ml-1m is not at hand" in capsys.readouterr().out
 
 
+def test_a_notebook_without_its_data_is_left_out_and_the_others_are_compared(root, capsys, monkeypatch):
+    monkeypatch.delenv("RECSAE_DATA", raising=False)
+    book, profiles = root / "book/artifacts.yml", root / "book/profiles.yml"
+    book.write_text(book.read_text().replace("datasets:", "datasets:\n  ml-1m: {source: ml-1m}"))
+    book.write_text(book.read_text() + "  ml-1m/popular: {kind: recommender, model: most-popular}\n")
+    profiles.write_text(profiles.read_text() + "    02_second: {artifacts: [ml-1m/popular]}\n")
+    with editions.environment(RECSAE_EDITION="published"):
+        results.write("02_second", {"toy/second/one": Result(value=9.0, unit="ones", n=1, better="none")})
+    scoreboard.write("published")
+    assert main(["verify", "published"]) == 0
+    said = capsys.readouterr().out
+    assert "02_second is left out: ml-1m is not at hand" in said and "1 results, 0 differ" in said
+
+
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
