@@ -13,22 +13,28 @@ from recsae_core import paths
 from recsae_core.files import whole
 
 
-def stage(edition: str) -> Path:
-    """Copy what the book is built from into the build folder, with the edition's notebooks laid over."""
-    root, where = paths.root(), paths.root() / "_build" / edition / "src"
-    shutil.rmtree(where, ignore_errors=True)
-    where.mkdir(parents=True)
+def lay_out(where: Path) -> None:
+    """Copy what every edition's book is built from into a folder, and unpack what the checkout keeps packed."""
     ignore = shutil.ignore_patterns("checkpoints", "__pycache__", ".ipynb_checkpoints")
     for name in ("book", "notebooks", "data"):
-        shutil.copytree(root / name, where / name, ignore=ignore)
+        shutil.copytree(paths.root() / name, where / name, ignore=ignore)
+    for name in ("_toc.yml", "_config.yml"):
+        shutil.copy2(paths.root() / name, where)
     for packed in (where / "book" / "_static" / "vendor").rglob("*.gz"):  # a third of the size in the checkout
         packed.with_suffix("").write_bytes(gzip.decompress(packed.read_bytes()))
         packed.unlink()
-    shutil.copy2(root / "_toc.yml", where)
+
+
+def stage(edition: str) -> Path:
+    """Lay the book out in the build folder, with the edition's notebooks and banner."""
+    root, where = paths.root(), paths.root() / "_build" / edition / "src"
+    shutil.rmtree(where, ignore_errors=True)
+    where.mkdir(parents=True)
+    lay_out(where)
     if editions.folder(edition) != root / "notebooks":
         for path in editions.folder(edition).glob("*.ipynb"):
             shutil.copy2(path, where / "notebooks")
-    config = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
+    config = yaml.safe_load((where / "_config.yml").read_text(encoding="utf-8"))
     if banner := editions.profile(edition).banner:
         theme = config.setdefault("sphinx", {}).setdefault("config", {}).setdefault("html_theme_options", {})
         theme["announcement"] = banner

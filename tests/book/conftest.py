@@ -1,7 +1,6 @@
 """The published book, built once for all tests of its pages, and a browser to look at it."""
 
 import os
-import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +9,8 @@ import pytest
 from book_source import ROOT, build
 from chromium import Page, browser
 from requirements import needs
+
+from recsae_book.book import lay_out
 
 sys.path.insert(0, str(ROOT / "book" / "_ext"))
 
@@ -21,10 +22,8 @@ def html(tmp_path_factory) -> Path:
         return Path(built)
     folder = tmp_path_factory.mktemp("published")
     source = folder / "src"
-    for name in ("book", "notebooks", "data"):
-        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("checkpoints", "__pycache__"))
-    for name in ("_config.yml", "_toc.yml"):
-        shutil.copy2(ROOT / name, source)
+    source.mkdir()
+    lay_out(source)
     done = build(source, folder)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
     return folder / "_build" / "html"
