@@ -55,7 +55,7 @@ import pandas as pd
 import torch
 from IPython.display import display
 from scipy import sparse
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from recsae_book import artifacts, figures, recipes, results
 from recsae_book.concept_test import Bench, best_of

@@ -56,7 +56,7 @@ import numpy as np
 import pandas as pd
 import torch
 from IPython.display import Markdown
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from recsae_book import artifacts, concept_test, figures, recipes, results
 from recsae_book.concept_test import Bench
