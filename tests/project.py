@@ -1,5 +1,6 @@
 """A project of two small notebooks in a folder of its own, for the tests of the runner."""
 
+import importlib
 import shutil
 from pathlib import Path
 
@@ -98,3 +99,18 @@ def use(root: Path, monkeypatch) -> Path:
     for name in ("RECSAE_RESULTS", "RECSAE_EDITION", "RECSAE_NO_TRAIN"):
         monkeypatch.delenv(name, raising=False)
     return root
+
+
+def kill_at_second_save(monkeypatch) -> list[int]:
+    """Let a training of SAEs die right after it wrote its state for the second time; the rows at each writing."""
+    sae_fit = importlib.import_module("recsae_core.sae.fit")  # the package has a function of that name
+    save, saved = sae_fit._save, []
+
+    def killed(path, runs, seen):
+        save(path, runs, seen)
+        saved.append(seen)
+        if len(saved) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(sae_fit, "_save", killed)
+    return saved

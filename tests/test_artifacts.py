@@ -1,4 +1,3 @@
-import importlib
 import os
 import subprocess
 import sys
@@ -6,7 +5,7 @@ import warnings
 
 import pytest
 import torch
-from project import ARTIFACTS, make, use
+from project import ARTIFACTS, kill_at_second_save, make, use
 
 from recsae_book import artifacts, recipes, training
 from recsae_core import storage
@@ -191,16 +190,7 @@ def test_a_killed_pass_goes_on_and_what_another_process_made_meanwhile_is_kept(r
     wanted = [{"name": "small/sae", "train": {"log_every": 300}, "sae": {"m": m}} for m in (8, 12)]
     whole = [storage.load(folder)[0] for folder in artifacts.ensure_all(wanted, progress=False)]
     monkeypatch.setenv("RECSAE_CACHE", str(root / "second"))
-    sae_fit = importlib.import_module("recsae_core.sae.fit")  # the package has a function of that name
-    saved, save = [], sae_fit._save
-
-    def killed(path, runs, seen):
-        save(path, runs, seen)
-        saved.append(seen)
-        if len(saved) == 2:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(sae_fit, "_save", killed)
+    saved = kill_at_second_save(monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         artifacts.ensure_all(wanted, progress=False)
     assert [artifacts.find(**given) for given in wanted] == [None, None]
@@ -390,16 +380,7 @@ def test_a_killed_sweep_over_users_and_items_goes_on_to_the_same_weights(pairs, 
     whole = [storage.load(folder)[0] for folder in artifacts.ensure_all(wanted, progress=False)]
     monkeypatch.setenv("RECSAE_CACHE", str(pairs / "second"))
     artifacts.get("pairs/mf", progress=False)
-    sae_fit = importlib.import_module("recsae_core.sae.fit")
-    save, saved = sae_fit._save, []
-
-    def killed(path, runs, seen):
-        save(path, runs, seen)
-        saved.append(seen)
-        if len(saved) == 2:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(sae_fit, "_save", killed)
+    saved = kill_at_second_save(monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         artifacts.ensure_all(wanted, progress=False)
     resumed = artifacts.ensure_all(wanted, progress=False)

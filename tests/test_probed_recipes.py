@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 import torch
-from project import make, use
+from project import kill_at_second_save, make, use
 
 from recsae_book import artifacts, training
+from recsae_core import storage
 from recsae_core.recommenders import cases
 from recsae_core.recommenders.ranking import evaluate
 
@@ -78,3 +79,18 @@ def test_trained_beside_one_that_looks_at_scores_an_sae_is_what_it_is_alone(thre
     monkeypatch.setenv("RECSAE_CACHE", str(three / "alone"))
     alone = artifacts.get("three/sae-sasrec", progress=False)
     assert torch.equal(together.W_dec, alone.W_dec) and torch.equal(together.W_enc, alone.W_enc)
+
+
+@pytest.mark.parametrize("weight", [0.0, 1.0])
+def test_a_killed_training_at_the_probed_site_goes_on_to_the_same_weights(three, monkeypatch, weight):
+    given = {"name": "three/sae-sasrec", "train": {"log_every": 500}, "terms": {"prediction_mse": weight}}
+    (whole,) = (storage.load(folder)[0] for folder in artifacts.ensure_all([given], progress=False))
+    monkeypatch.setenv("RECSAE_CACHE", str(three / "second"))
+    artifacts.get("three/sasrec", progress=False)
+    saved = kill_at_second_save(monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        artifacts.ensure_all([given], progress=False)
+    assert artifacts.find(**given) is None
+    (resumed,) = artifacts.ensure_all([given], progress=False)
+    assert saved == sorted(set(saved)) and len(saved) > 2
+    assert all(torch.equal(tensor, whole[name]) for name, tensor in storage.load(resumed)[0].items())

@@ -23,7 +23,7 @@ def rechorus(files: Mapping[str, Raw]) -> Interactions:
     Of rows of one user at one time those of train stand first and those of test last, so that each user's last row is
     the one of test and the last but one that of dev. Columns ``id``, ``title`` and ``category`` (a number, 0 where none
     is known). Without Amazon's own files of reviews and of products a title is "item 17", an attribute "category 3";
-    with both, each has its name.
+    with both, each has its name. Categories keep their numbers where the products name more or fewer than these files.
     """
     kinds = dict.fromkeys(("user_id", "item_id", "time"), "int64")
     parts = [read(files[name].utf8("utf-8"), kinds, "\t") for name in PARTS]

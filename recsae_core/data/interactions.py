@@ -25,9 +25,7 @@ class Interactions:
     items: pd.DataFrame  # one row an item: "id" (the source's), "title", further columns as the source has them
     attributes: Bool[np.ndarray, "i a"]  # has item i the attribute a (a genre, a tag, a decade)?
     attribute_names: tuple[str, ...]
-    users: pd.DataFrame | None = (
-        None  # one row a user, in the order of ``user_ids``, where the source knows more of them
-    )
+    users: pd.DataFrame | None = None  # one row a user, in the order of ``user_ids``, where more is known of them
     provenance: dict[str, Any] = field(default_factory=dict)  # source, files, checksums, what differs from official
 
     def __post_init__(self) -> None:

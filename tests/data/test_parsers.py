@@ -274,3 +274,32 @@ def test_music4all_keeps_every_event_the_common_genres_and_the_titles_that_it_kn
 def test_music4all_files_in_another_form_are_named(change, message):
     with pytest.raises(ValueError, match=f"{message}.*; ask again$"):
         tracks(**change)
+
+
+def people(users):
+    files = {"ratings.dat": RATINGS, "movies.dat": MOVIES, "users.dat": users}
+    return parsers.movielens_dat({n: Raw(n, t.encode("latin-1")) for n, t in files.items()})
+
+
+def test_people_follow_their_users_through_every_cut():
+    inter = people("3::F::1::0::1\n2::M::56::16::70072\n1::F::25::10::48067-12\n")
+    assert inter.users.to_dict("list") == {"gender": ["F", "M"], "age": [25, 56], "occupation": [10, 16]}
+    assert inter.rows(inter.user == 1).users["gender"].tolist() == ["M"]
+    assert inter.among_users(inter.user == 1).users["gender"].tolist() == ["F", "M"]
+    assert inter.with_items([2]).users["age"].tolist() == [56]
+    assert dat().users is None
+
+
+@pytest.mark.parametrize(
+    ("users", "message"),
+    [
+        ("1::F::25::10::48067\n", "users.dat: not each user once"),
+        ("1::F::25::10::1\n2::M::56::16::1\n2::F::1::0::1\n", "users.dat: not each user once"),
+        ("1::F::old::10::1\n2::M::56::16::1\n", "users.dat: age is not always a whole number"),
+        ("1::F::25::10\n2::M::56::16\n", "users.dat, line 1: 4 fields, expected 5"),
+        ("", "users.dat: the file is empty"),
+    ],
+)
+def test_what_is_wrong_with_people_is_named(users, message):
+    with pytest.raises(ValueError, match=message):
+        people(users)

@@ -199,3 +199,25 @@ def test_settings_fill_in_the_laws_of_a_generated_world_and_leave_other_options_
     assert sources.settings("csv", sep=";") == {"sep": ";"}
     with pytest.raises(ValueError, match="sead"):
         sources.settings("planted", sead=3)
+
+
+def test_files_that_need_not_be_there_are_read_where_they_are(tiny, monkeypatch):
+    users = b"1::F::25::10::48067\n"
+    known = dict(sources.registry())
+    known["tiny"] = known["tiny"].model_copy(update={"more": {"users.dat": hashlib.md5(users).hexdigest()}})
+    monkeypatch.setattr(sources, "registry", lambda: known)
+    put(tiny / "RECSAE_DATA" / "tiny")
+    assert quietly("tiny").users is None
+    put(tiny / "RECSAE_DATA" / "tiny", users_dat=users)
+    inter = quietly("tiny")
+    assert inter.users["age"].tolist() == [25] and inter.provenance["files"]["users.dat"]["exact"]
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as opened:
+        for name, text in (files() | {"users.dat": users}).items():
+            opened.writestr(f"tiny/{name}", text)
+    for name in (*files(), "users.dat"):
+        (tiny / "RECSAE_DATA" / "tiny" / name).unlink()
+    (tiny / "RECSAE_DATA" / "tiny.zip").write_bytes(packed.getvalue())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert sources.load("tiny").users["gender"].tolist() == ["F"]
