@@ -18,6 +18,7 @@ from recsae_core import paths
 
 COVERED = (
     "recsae_core",
+    "recsae_checks",
     *(f"recsae_book.{part}" for part in ("figures", "artifacts", "recipes", "training", "results")),
 )
 PINNED = ("torch", "numpy", "scipy", "pandas", "scikit-learn", "matplotlib")
@@ -45,7 +46,8 @@ def syntax(source: str) -> str:
 
 
 def _file(module: str, package: Path) -> Path | None:
-    base = package.parent.joinpath(*module.split("."))
+    root = package.parent / "book" if module.startswith("recsae_checks") else package.parent
+    base = root.joinpath(*module.split("."))
     return next((path for path in (base / "__init__.py", base.with_suffix(".py")) if path.is_file()), None)
 
 

@@ -1,0 +1,58 @@
+"""Automatic checks of the book's exercises: each says what is wrong with an answer and never what the answer is.
+
+``from recsae_checks import autoencoders as check``, then ``check.ex_2_1(answer)`` at the end of a cell.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a check found: right or not, and one sentence for the student."""
+
+    exercise: str
+    ok: bool
+    message: str
+
+    def __repr__(self) -> str:
+        return f"Exercise {self.exercise}: {'right' if self.ok else 'not yet'}. {self.message}"
+
+
+class Wrong(Exception):
+    """Raised inside a check with the sentence that tells the student what is wrong."""
+
+
+def expect(condition: Any, message: str) -> None:
+    """Raise ``Wrong`` with a message unless the condition holds."""
+    if not condition:
+        raise Wrong(message)
+
+
+def exercise(number: str) -> Callable[[Callable[..., str | None]], Callable[..., Verdict]]:
+    """Make a function of a student's answer a check: it raises ``Wrong``, or returns a sentence to go on with.
+
+    An answer that is None or ``...``, or a function that raises ``NotImplementedError``, is an untouched stub.
+    Any other error of the student's own code becomes part of the message; no check raises.
+    """
+
+    def decorate(check: Callable[..., str | None]) -> Callable[..., Verdict]:
+        @wraps(check)
+        def run(*answers: Any) -> Verdict:
+            if any(answer is None or answer is ... for answer in answers):
+                return Verdict(number, False, "There is no answer yet.")
+            try:
+                return Verdict(number, True, check(*answers) or "Go on.")
+            except Wrong as wrong:
+                return Verdict(number, False, str(wrong))
+            except NotImplementedError:
+                return Verdict(number, False, "There is no answer yet.")
+            except Exception as error:  # whatever a student's code does, the lesson goes on
+                return Verdict(number, False, f"Your code stopped with {type(error).__name__}: {error}")
+
+        run.number = number
+        return run
+
+    return decorate
