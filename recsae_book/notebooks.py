@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from recsae_book import keys
+from recsae_book import keys, pictures
 from recsae_core import paths
 from recsae_core.files import atomic
 
@@ -107,7 +107,10 @@ def _scrub(value: Any) -> Any:
 
 
 def clean(book: Any) -> list[str]:
-    """Remove in place what differs between two equal runs, and return what the cells wrote to stderr."""
+    """Remove in place what differs between two equal runs, and return what the cells wrote to stderr.
+
+    Pictures are kept with fewer colours (``recsae_book.pictures``).
+    """
     import nbformat
 
     warnings = []
@@ -125,7 +128,9 @@ def clean(book: Any) -> list[str]:
         for output in cell.get("outputs", []):
             if output.output_type == "stream" and output.name == "stderr":
                 warnings.append(output.text)
-            elif WIDGET not in output.get("data", {}):  # a progress bar
+            elif WIDGET not in (data := output.get("data", {})):  # a progress bar
+                if png := data.get("image/png"):
+                    data["image/png"] = pictures.smaller(png)
                 kept.append(nbformat.from_dict(_scrub(output)))
         if cell.cell_type == "code":
             cell["outputs"] = kept
