@@ -3,10 +3,13 @@
 ``from recsae_checks import autoencoders as check``, then ``check.ex_2_1(answer)`` at the end of a cell.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any
+
+import numpy as np
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,36 @@ def expect(condition: Any, message: str) -> None:
     """Raise ``Wrong`` with a message unless the condition holds."""
     if not condition:
         raise Wrong(message)
+
+
+def number(answer: Any) -> float:
+    """An answer as a float; ``Wrong`` where it is not one finite number."""
+    try:
+        value = float(answer)
+    except (TypeError, ValueError, RuntimeError):
+        raise Wrong(f"The answer is {type(answer).__name__}: expected one number.") from None
+    expect(math.isfinite(value), "The answer is not a finite number.")
+    return value
+
+
+def array(answer: Any, shape: tuple[int | None, ...], what: str = "The answer") -> np.ndarray:
+    """An answer as a float array; ``Wrong`` where its shape differs (None: any length) or a value is not finite."""
+    if hasattr(answer, "detach"):
+        answer = answer.detach()
+    try:
+        value = np.asarray(answer, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise Wrong(f"{what} is {type(answer).__name__}: expected numbers in an array.") from None
+    fits = value.ndim == len(shape) and all(want in (None, n) for want, n in zip(shape, value.shape, strict=True))
+    wanted = tuple("any" if n is None else n for n in shape)
+    expect(fits, f"{what} has shape {value.shape}: expected {wanted}.")
+    expect(np.isfinite(value).all(), f"{what} holds values that are not finite.")
+    return value
+
+
+def close(a: Any, b: Any, tolerance: float = 1e-6) -> bool:
+    """Are two numbers or arrays the same up to ``tolerance``, absolute and relative?"""
+    return bool(np.allclose(a, b, rtol=tolerance, atol=tolerance))
 
 
 def exercise(number: str) -> Callable[[Callable[..., str | None]], Callable[..., Verdict]]:
