@@ -137,11 +137,13 @@ def clean(book: Any) -> list[str]:
     return warnings
 
 
-def execute(path: Path, target: Path, given: Mapping[str, Any], book_metadata: Mapping[str, Any]) -> list[str]:
+def execute(
+    path: Path, target: Path, given: Mapping[str, Any], book_metadata: Mapping[str, Any], **options: Any
+) -> list[str]:
     """Run a notebook with papermill in the project's root and put it at ``target`` only if every cell succeeds.
 
-    Returns what the cells wrote to stderr. The kernel is this interpreter. A failing cell raises papermill's
-    ``PapermillExecutionError``, which holds the traceback; ``target`` is then as it was.
+    Returns what the cells wrote to stderr; ``options`` are papermill's. The kernel is this interpreter. A failing
+    cell raises papermill's ``PapermillExecutionError``, which holds the traceback; ``target`` is then as it was.
     """
     import nbformat
     import papermill
@@ -159,8 +161,7 @@ def execute(path: Path, target: Path, given: Mapping[str, Any], book_metadata: M
             parameters=dict(given),
             kernel_name="python3",
             cwd=str(paths.root()),
-            progress_bar=False,
-            log_output=False,
+            **{"progress_bar": False, "log_output": False} | options,
         )
         done = nbformat.read(folder / "out.ipynb", as_version=4)
     warnings = clean(done)
