@@ -4,7 +4,9 @@ What a chapter is for stands in ``book/teaching/chapters.yml``; a notebook's par
 """
 
 import html
+import json
 import re
+import shlex
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -13,13 +15,11 @@ import yaml
 from docutils import nodes
 from sphinx import addnodes
 from sphinx.application import Sphinx
-from sphinx.util import logging
 
 from recsae_book import knobs
 
 CHAPTERS = "book/teaching/chapters.yml"
 FIELDS = {"goals": list, "needs": list, "minutes": int}
-log = logging.getLogger(__name__)
 
 
 def read(srcdir: str | Path) -> dict[str, dict[str, Any]]:
@@ -76,7 +76,12 @@ def front(app: Sphinx, page: str, about: dict[str, Any]) -> nodes.container:
 def run(source: Path) -> list[nodes.Node]:
     """The command that runs a notebook again, and what may be set, behind a click."""
     found = knobs.parameters_with_comments(source)
-    chosen = next((f" -p {name}={default!r}" for name, default, _ in found if isinstance(default, int | float)), "")
+    name, default = next(((name, default) for name, default, _ in found if name != "dataset"), ("", None))
+    value = shlex.quote(f"{name}={default if isinstance(default, str) else json.dumps(default)}")
+    start = f"python -m recsae_core run {source.stem}"
+    lines = [f"{start}  # on the planted world, which needs no data", f"{start} --edition published"]
+    if name:
+        lines[1] += f" -p {value}  # as published; set what you like"
     rows = "".join(
         f"<tr><th scope=row><code>{html.escape(name)}</code></th><td><code>{html.escape(shown(default))}</code></td>"
         f"<td>{html.escape(comment)}</td></tr>"
@@ -84,9 +89,9 @@ def run(source: Path) -> list[nodes.Node]:
     )
     table = (
         "<div class='pst-scrollable-table-container' tabindex=0 role=region aria-label='Parameters'>"
-        f"<table class=table><thead><tr><th>Parameter</th><th>Default</th><th></th></tr></thead>{rows}</table></div>"
+        f"<table class=table><thead><tr><th>Parameter</th><th>Default</th><th>Meaning</th></tr></thead>{rows}</table></div>"
     )
-    command = nodes.literal_block("", f"python -m recsae_core run {source.stem}{chosen}", language="bash")
+    command = nodes.literal_block("", "\n".join(lines), language="bash")
     return [
         nodes.raw("", "<details class='front-run'><summary>Run this page with other values</summary>", format="html"),
         command,
@@ -121,13 +126,6 @@ def foot(app: Sphinx, page: str, title: str) -> list[nodes.Node]:
     ]
 
 
-def unknown(app: Sphinx, env: Any) -> None:
-    """Warn of pages in the file that the book does not have."""
-    for page in sorted(read(app.srcdir).keys() - env.found_docs):
-        log.warning("%s: there is no page %s", CHAPTERS, page)
-
-
 def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("doctree-read", decorate)
-    app.connect("env-updated", unknown)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

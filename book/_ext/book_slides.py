@@ -90,7 +90,8 @@ def slide(source: str, numbers: dict, pictures: dict[str, Figure], used: set[str
             raise ValueError(f"no notebook has a figure {name!r}")
         used.add(name)
         alt = html.escape(pictures[name].alt, quote=True)
-        out = out.replace(f"{{fig}}<code>{name}</code>", f'<img src="figures/{name}.png" alt="{alt}">')
+        picture = f'<img class="r-stretch" src="figures/{name}.png" alt="{alt}">'  # as high as the rest leaves room
+        out = out.replace(f"<p>{{fig}}<code>{name}</code></p>", picture)
     if notes:
         out += f'<aside class="notes">{markdown.render("".join(notes))}</aside>'
     return f"<section>\n{out}</section>"

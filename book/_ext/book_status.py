@@ -9,6 +9,7 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
+TIMES = "data/results/times.json"
 PACKAGES = ("torch", "numpy", "scipy", "pandas", "scikit-learn", "matplotlib", "jupyter-book", "Sphinx", "myst-nb")
 
 
@@ -41,7 +42,8 @@ class Status(SphinxDirective):
         found = notebooks(srcdir)
         for path, _, _ in found:
             self.env.note_dependency(str(path))
-        self.env.note_dependency(str(srcdir / SCOREBOARD))
+        for name in (SCOREBOARD, TIMES):
+            self.env.note_dependency(str(srcdir / name))
         out: list[nodes.Node] = [self.pages(found)] if found else []
         data = {name: about for _, _, notebook in found for name, about in (notebook.get("data") or {}).items()}
         if data:
@@ -55,6 +57,9 @@ class Status(SphinxDirective):
             written = [r.get("notebook") for r in read(self.env.srcdir).values()]
         except ValueError:  # a reader's own book may quote nothing
             written = []
+        path = Path(self.env.srcdir) / TIMES
+        times = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        seconds = [times.get(edition, {}) for edition in ("planted", "published")]
         rows = []
         for path, title, about in found:
             state = nodes.strong("", "stale: its sources changed") if about["stale"] else nodes.Text("current")
@@ -65,10 +70,13 @@ class Status(SphinxDirective):
                     [nodes.Text(str(about.get("edition", "not recorded")))],
                     [state],
                     [nodes.Text(str(written.count(path.stem)))],
+                    [nodes.Text(" / ".join(str(edition.get(path.stem, "–")) for edition in seconds))],
                     [key],
                 ]
             )
-        return table("Executed notebooks", ["Notebook", "Edition", "State", "Published results", "Key"], rows, "status")
+        took = f"Seconds, planted / published ({times['cores']} cores, two notebooks at a time)" if times else "Seconds"
+        heads = ["Notebook", "Edition", "State", "Published results", took, "Key"]
+        return table("Executed notebooks", heads, rows, "status")
 
     def versions(self, found: list[tuple[Path, str, dict]]) -> nodes.table:
         """Versions that the notebooks recorded, beside those of the environment that built the book."""

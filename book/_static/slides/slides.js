@@ -5,6 +5,7 @@ Reveal.initialize({
   height: 720,
   margin: 0.06,
   center: false,
+  controlsTutorial: false,
   transition: "none",
   slideNumber: "c/t",
   plugins: [RevealNotes],
