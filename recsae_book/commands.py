@@ -7,6 +7,8 @@ from typing import Any
 
 import yaml
 
+PROFILE = "a file of further editions, in the form of book/profiles.yml"
+
 
 def _value(text: str) -> tuple[str, Any]:
     name, sign, value = text.partition("=")
@@ -27,11 +29,26 @@ def _parser() -> argparse.ArgumentParser:
     one = command("data", "fetch a dataset and describe it; without a name, list the datasets")
     one.add_argument("name", nargs="?")
 
+    one = command("add", "make data of your own known to every command: two tables, models for them, and an edition")
+    one.add_argument("name", help="small letters, digits and hyphens")
+    one.add_argument("--interactions", type=Path, metavar="FILE", help="columns user, item, time; rating is optional")
+    one.add_argument("--items", type=Path, metavar="FILE", help="columns id, attributes; title is optional")
+    one.add_argument(
+        "--column", type=_value, action="append", default=[], metavar="NAME=COLUMN", help="as in user=userId"
+    )
+    one.add_argument("--sep", help="between columns, a comma if not given")
+    one.add_argument("--attribute-sep", help="between the attributes of an item, | if not given")
+    one.add_argument("--duplicates", choices=("drop", "keep"), help="what to do with a row that is there twice")
+    one.add_argument("--unlabelled", choices=("keep",), help="items without an attribute are welcome")
+    one.add_argument("--trial", action="store_true", help="train briefly: only to see that everything runs")
+    one.add_argument("--remove", action="store_true", help="forget the dataset again")
+
     one = command("train", "make the artifacts of recipes that are not there yet")
     one.add_argument("names", nargs="*", metavar="NAME")
     one.add_argument("--edition", help="everything that the notebooks of this edition name")
     one.add_argument("--seed", type=int, action="append", help="instead of the recipe's; may be repeated")
     one.add_argument("--device", default="cpu")
+    one.add_argument("--profile", type=Path, metavar="FILE", help=PROFILE)
     one.add_argument(
         "--commit",
         action="store_true",
@@ -43,16 +60,26 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--only", action="append", default=[], metavar="NOTEBOOK")
     one.add_argument("--force", action="store_true", help="execute notebooks that are not stale, too")
     one.add_argument("--html", action=argparse.BooleanOptionalAction, default=True)
+    one.add_argument("--profile", type=Path, metavar="FILE", help=PROFILE)
 
     one = command("html", "build an edition's HTML from its executed notebooks, executing nothing")
     one.add_argument("name")
+    one.add_argument(
+        "--over", type=Path, nargs="+", default=[], metavar="DIR", help="lay the notebooks of your runs over its own"
+    )
+    one.add_argument("--profile", type=Path, metavar="FILE", help=PROFILE)
+    one.add_argument("--open", action="store_true", help="in the browser")
 
     one = command("run", "execute one notebook with your own parameters, outside any edition")
-    one.add_argument("notebook")
+    one.add_argument("notebook", help="its name, or a beginning such as 04")
+    one.add_argument("--list", action="store_true", help="print its parameters and what they are, and run nothing")
     one.add_argument("-p", type=_value, action="append", default=[], metavar="NAME=VALUE", help="the value is YAML")
     one.add_argument("-f", type=Path, metavar="FILE", help="parameters as a YAML file; -p wins")
     one.add_argument("--edition", help="start from the parameters of this edition")
     one.add_argument("--out", type=Path, metavar="DIR", help="instead of runs/NOTEBOOK-HASH")
+    one.add_argument("--profile", type=Path, metavar="FILE", help=PROFILE)
+    one.add_argument("--html", action=argparse.BooleanOptionalAction, default=True, help="make a page of it")
+    one.add_argument("--open", action="store_true", help="open the page in the browser")
 
     one = command("verify", "recompute stored results without training, and compare")
     one.add_argument("name")
@@ -116,16 +143,60 @@ def _edition(args: argparse.Namespace) -> None:
     done = editions.run(args.name, args.only, args.force)
     print(f"{args.name} edition: executed {', '.join(done) or 'nothing, all notebooks are up to date'}")
     if args.html:
-        print(f"the book: {book.html(args.name)}")
+        print(f"the book: {book.html(args.name).resolve()}")
+
+
+def _open(page: Path, now: bool) -> None:
+    import webbrowser
+
+    if not now or not webbrowser.open(page.as_uri()):
+        print(f"open it in a browser: {page.as_uri()}")
 
 
 def _run(args: argparse.Namespace) -> None:
-    from recsae_book import editions
+    from recsae_book import book, editions, rerun
 
+    source = rerun.find(args.notebook)
     given = yaml.safe_load(args.f.read_text(encoding="utf-8")) or {} if args.f else {}
     if not isinstance(given, dict):
         raise ValueError(f"{args.f}: expected a mapping from parameter names to values")
-    print(editions.once(args.notebook, given | dict(args.p), args.out, args.edition))
+    given |= dict(args.p)
+    if args.list:
+        start = editions.parameters(args.edition, source.stem) if args.edition else {}
+        print(f"{source.stem} has\n{rerun.listing(source, start | given)}")
+        return
+    done = rerun.once(args.notebook, given, args.out, args.edition)
+    print(f"notebook: {done}")
+    if (done.parent / "results" / f"{done.stem}.json").is_file():
+        print(f"results:  {done.parent / 'results' / done.stem}.json")
+    if text := rerun.compared(done):
+        print(text)
+    if args.html:
+        page = book.page(done)
+        print(f"page:     {page}")
+        _open(page, args.open)
+
+
+def _add(args: argparse.Namespace) -> None:
+    from recsae_book import own
+
+    if args.remove:
+        own.remove(args.name)
+        print(f"{args.name}: forgotten; what was trained on it is still under {own.folder().parent / 'artifacts'}")
+        return
+    if args.interactions is None:
+        raise ValueError("expected --interactions FILE, a table with the columns user, item and time")
+    options = {name: getattr(args, name) for name in ("sep", "attribute_sep", "duplicates", "unlabelled")}
+    options |= {"columns": {name: str(column) for name, column in args.column}}
+    chosen = {name: value for name, value in options.items() if value}
+    for line in own.add(args.name, args.interactions, args.items, chosen, args.trial):
+        print(line)
+    own.enter()
+    print(f"""kept in {own.folder()}; nothing of the book was changed
+one notebook:    python -m recsae_core run 04 -p dataset={args.name}
+another one:     python -m recsae_core run NOTEBOOK --edition {args.name}
+the whole book:  python -m recsae_core edition {args.name}
+in Jupyter:      export RECSAE_ROOT={own.workspace()}""")
 
 
 def _check(name: str, release: bool) -> int:
@@ -140,7 +211,12 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit code; bad input is one line on stderr."""
     args = _parser().parse_args(arguments)
     try:
+        from recsae_book import own
+
+        own.enter(getattr(args, "profile", None))
         match args.command:
+            case "add":
+                _add(args)
             case "list":
                 _list()
             case "data":
@@ -152,7 +228,9 @@ def main(arguments: list[str] | None = None) -> int:
             case "html":
                 from recsae_book import book
 
-                print(f"the book: {book.html(args.name)}")
+                page = book.html(args.name, args.over).resolve()
+                print(f"the book: {page}")
+                _open(page, args.open)
             case "run":
                 _run(args)
             case "verify":
@@ -164,4 +242,7 @@ def main(arguments: list[str] | None = None) -> int:
     except (ValueError, RuntimeError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("stopped; nothing half-written is left, and a training goes on where it was", file=sys.stderr)
+        return 130
     return 0

@@ -49,13 +49,16 @@ class Entry(BaseModel):
 
 
 class Profile(BaseModel):
-    """An edition in ``book/profiles.yml``."""
+    """An edition in ``book/profiles.yml``, or in a reader's own file of that form."""
 
     model_config = STRICT
 
     banner: str | None = None
+    like: str | None = None  # an edition whose notebooks this one runs, with what it says itself on top
+    instead: dict[str, str] = {}  # dataset -> the one that takes its place in all parameters and artifacts
+    leave: list[str] = []  # notebooks of that edition that are not run
     parameters: dict[str, Any] = {}  # for every notebook that knows the name
-    notebooks: dict[str, Entry]
+    notebooks: dict[str, Entry] = {}
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,44 @@ def profile(edition: str) -> Profile:
     found = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     if edition not in found:
         raise ValueError(f"edition {edition!r}: expected one of {', '.join(found)} ({path.name})")
-    return parse(Profile, found[edition], f"{path.name}: {edition}")
+    chosen = parse(Profile, found[edition], f"{path.name}: {edition}")
+    if chosen.like is None:
+        return chosen
+    if chosen.like == edition or found.get(chosen.like, {}).get("like"):
+        raise ValueError(f"{path.name}: {edition}: like: {chosen.like}: expected an edition that is like no other")
+    base = profile(chosen.like)
+    entries = {name: entry.model_dump() for name, entry in base.notebooks.items() if name not in chosen.leave}
+    for name, own in chosen.notebooks.items():
+        entry = entries.setdefault(name, {"parameters": {}})
+        given = own.model_dump(exclude_unset=True)
+        entry |= given | {"parameters": entry["parameters"] | given.get("parameters", {})}
+    merged = {name: Entry(**entry) for name, entry in entries.items()}
+    return chosen.model_copy(update={"parameters": base.parameters | chosen.parameters, "notebooks": merged})
+
+
+def renamed(value: Any, instead: Mapping[str, str]) -> Any:
+    """A parameter or a list of artifacts with other datasets in the place of some: "a" and "a/recipe" for each "a"."""
+    if isinstance(value, str):
+        dataset, slash, recipe = value.partition("/")
+        return instead.get(dataset, dataset) + slash + recipe
+    if isinstance(value, list):
+        return [renamed(item, instead) for item in value]
+    return {name: renamed(item, instead) for name, item in value.items()} if isinstance(value, dict) else value
+
+
+def _given(chosen: Profile, name: str, known: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    """A notebook's parameters in an edition, and which datasets are replaced: none in one that names no such."""
+    given = {k: v for k, v in chosen.parameters.items() if k in known} | chosen.notebooks[name].parameters
+    replaced = {k: new for k, v in (known | given).items() if (new := renamed(v, chosen.instead)) != v}
+    return given | replaced, chosen.instead if replaced else {}
+
+
+def parameters(edition: str, name: str) -> dict[str, Any]:
+    """What an edition runs a notebook with, beside its defaults; ``ValueError`` lists the edition's notebooks."""
+    chosen = profile(edition)
+    if name not in chosen.notebooks:
+        raise ValueError(f"{name}: the {edition} edition has {', '.join(chosen.notebooks)}")
+    return _given(chosen, name, notebooks.parameters(notebooks.parse(notebooks.source(name))))[0]
 
 
 def folder(edition: str) -> Path:
@@ -108,11 +148,12 @@ def jobs(edition: str, only: Sequence[str] = ()) -> list[Job]:
         book = notebooks.parse(source)
         notebooks.check_parameters(book, entry.parameters, f"profiles.yml: {edition}: {name}")
         known = notebooks.parameters(book)
-        given = {k: v for k, v in chosen.parameters.items() if k in known} | entry.parameters
-        needed = entry.needed()
+        given, instead = _given(chosen, name, known)
+        needed = renamed(entry.needed(), instead)
         key = keys.key(notebooks.code(book), known | given, [recipes.fingerprint(**item) for item in needed])
         target = folder(edition) / f"{name}.ipynb"
-        found.append(Job(edition, name, source, target, given, needed, entry.needed(kept=True), entry.committed, key))
+        kept = renamed(entry.needed(kept=True), instead)
+        found.append(Job(edition, name, source, target, given, needed, kept, entry.committed, key))
     return found
 
 
@@ -256,17 +297,3 @@ def check(edition: str) -> list[str]:
         late = {name: seconds for name, seconds in times(edition).items() if seconds > SLOW}
         wrong += [f"{name}: {seconds} s, expected at most {SLOW:.0f} s" for name, seconds in late.items()]
     return wrong
-
-
-def once(name: str, given: Mapping[str, Any], out: Path | None = None, edition: str | None = None) -> Path:
-    """Run one notebook with a reader's own parameters, outside any edition, and return the executed file."""
-    source = notebooks.source(name)
-    start = jobs(edition, [name])[0].parameters if edition else {}
-    chosen = start | dict(given)
-    where = out or paths.root() / "runs" / f"{source.stem}-{recipes.digest(chosen)[:8]}"
-    target = where / f"{source.stem}.ipynb"
-    metadata = {"edition": "run", "packages": installed()}
-    with environment(**variables("run", where / "results")):
-        for text in notebooks.execute(source, target, chosen, metadata):
-            print(text.strip(), file=sys.stderr)
-    return target
