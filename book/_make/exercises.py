@@ -42,7 +42,7 @@ class Played:
     stub: dict[str, Verdict] = field(default_factory=dict)
     solution: dict[str, Verdict] = field(default_factory=dict)
     wrong: dict[str, list[Verdict]] = field(default_factory=dict)
-    answers: dict[str, list[Any]] = field(default_factory=dict)  # values that the solution's cells gave to names
+    answers: dict[str, dict[str, Any]] = field(default_factory=dict)  # what the cells of the solution gave to names
 
 
 def sources() -> list[Path]:
@@ -76,9 +76,10 @@ def run(source: str, names: dict[str, Any]) -> Any:
 
 
 def play(path: Path, wrong: Mapping[str, Iterable[tuple[str, str]]]) -> Played:
-    """Run a notebook's cells once, and each check on the stub, on wrong answers, and on the solution, in that order.
+    """Run a notebook's cells once, and each check on the stub, on the solution, and on wrong answers.
 
-    ``wrong`` holds pairs of code and a word; only the code matters here.
+    A wrong answer takes the place of the solution, or of a part of it. ``wrong`` holds pairs of code and a word; only
+    the code matters here.
     """
     names, found, number = namespace(), Played(), ""
     waiting: list[str] = []
@@ -89,17 +90,17 @@ def play(path: Path, wrong: Mapping[str, Iterable[tuple[str, str]]]) -> Played:
             waiting.append(cell.source)
         elif notebooks.has(cell, "check"):
             found.stub[number] = run(cell.source, dict(names))
+            before = dict(names)
+            for code in waiting:
+                run(code, names)
+            waiting = []
+            found.answers[number] = {k: v for k, v in names.items() if k not in before or before[k] is not v}
+            found.solution[number] = run(cell.source, dict(names))
             found.wrong[number] = []
             for code, _ in wrong.get(number, ()):
                 other = dict(names)
                 run(code, other)
                 found.wrong[number].append(run(cell.source, other))
-            before = dict(names)
-            for code in waiting:
-                run(code, names)
-            waiting = []
-            found.answers[number] = [v for k, v in names.items() if k not in before or before[k] is not v]
-            found.solution[number] = run(cell.source, names)
         else:
             run(cell.source, names)
     return found
