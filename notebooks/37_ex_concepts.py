@@ -32,6 +32,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import torch
+from scipy.sparse import csc_array
 
 from recsae_book import artifacts
 from recsae_checks import concepts as check
@@ -46,6 +47,7 @@ from recsae_core.recommenders import cases
 parts = artifacts.parts("planted")
 model = artifacts.get("planted/transformer", seed=seed)
 sae = artifacts.get("planted/sae-topk", seed=seed)
+attributes = parts.train.attributes
 popularity = np.bincount(parts.train.item, minlength=parts.train.n_items)
 
 
@@ -161,7 +163,6 @@ def enrichment(count, of, having, total):
     return float(hypergeom.sf(count - 1, total, having, of))
 
 
-attributes = parts.train.attributes
 j = int(np.bincount(z.argmax(1)).argmax())
 by_strength = np.argsort(-z[:, j], kind="stable")
 _, first = np.unique(item[by_strength], return_index=True)
@@ -316,7 +317,7 @@ check.ex_7_6(two_sides)
 # %% tags=["hide-input"]
 words = vocabulary.terms(
     parts.train.items,
-    attributes := parts.train.attributes,
+    attributes,
     parts.train.attribute_names,
     popularity,
 )
@@ -331,7 +332,7 @@ def best(top, within):
 
 
 sides = [
-    (concepts.sparse.csc_array(one.z), one.user, best(one.top, within))
+    (csc_array(one.z), one.user, best(one.top, within))
     for one, within in ((writers, half), (triers, ~half))
 ]
 written = concepts.describe(*sides[0], words)

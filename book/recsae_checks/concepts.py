@@ -60,7 +60,7 @@ def ex_7_2(top_cases: Callable[..., np.ndarray]) -> str:
         )
         expect(
             np.array_equal(got, right),
-            "These are not the cases of the rule: first the strongest of each user, of those the strongest of each item.",
+            "These are not the cases of the rule: the strongest of each user, of those the strongest of each item.",
         )
     few = top_cases(np.array([0.5, 0.0, 0.2]), np.array([0, 1, 2]), np.array([3, 4, 5]), 5)
     expect(len(few) == 2, "Where a latent has fewer cases than asked for, return those that there are.")
