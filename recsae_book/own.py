@@ -4,6 +4,7 @@ The commands run in a workspace, a folder of links to the checkout in which ``bo
 ``book/profiles.yml`` are the book's and the reader's together; ``$RECSAE_ROOT`` says to use it.
 """
 
+import json
 import os
 import re
 from collections.abc import Mapping
@@ -117,7 +118,8 @@ def _store(
         (folder() / "profiles.yml", profiles | ({name: dict(edition)} if edition else {})),
     ):
         with atomic(file) as temporary:
-            temporary.write_text(yaml.safe_dump(value, sort_keys=False, width=120), encoding="utf-8")
+            plain = json.loads(json.dumps(value))  # no object twice, so that the file has no anchors
+            temporary.write_text(yaml.safe_dump(plain, sort_keys=False, width=120), encoding="utf-8")
 
 
 def remove(name: str) -> None:
@@ -128,10 +130,12 @@ def remove(name: str) -> None:
     _store(name, {}, {}, None)
 
 
-def _fitted(recipe: Mapping[str, Any], n: int, trial: bool) -> dict[str, Any]:
-    """A recipe of the planted world for ``n`` interactions; a trial is only to see that everything runs."""
+def _fitted(recipe: Mapping[str, Any], inter: Interactions, trial: bool) -> dict[str, Any]:
+    """A recipe of the planted world for other data; a trial is only to see that everything runs."""
     new = {key: value for key, value in recipe.items() if key != "committed"}
-    if n >= LARGE:
+    if neighbours := new.get("config", {}).get("neighbours"):
+        new["config"] = new["config"] | {"neighbours": max(1, min(neighbours, inter.n_items // 2))}
+    if len(inter) >= LARGE:
         if new.get("model") in ("transformer", "sasrec", "sasrec-last"):
             new["config"] = new["config"] | {"d": 64}
         if (new.get("fit") or {}).get("batch"):
@@ -201,7 +205,7 @@ def add(name: str, interactions: Path, items: Path | None, options: Mapping[str,
             if one.startswith(f"{template}/"):
                 short = {"kind": recipe.kind} | recipe.model_dump(exclude_defaults=True)
                 renamed = editions.renamed(
-                    _fitted(short, len(inter), trial), {k: f"{name}{t}" for k, t in LIKE.items()}
+                    _fitted(short, inter, trial), {k: f"{name}{t}" for k, t in LIKE.items()}
                 )
                 models[editions.renamed(one, {template: f"{name}{tail}"})] = renamed
     if not datasets:

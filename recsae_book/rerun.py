@@ -1,6 +1,7 @@
 """One notebook with a reader's own parameters, outside any edition: checked, watched, laid beside the book's."""
 
 import difflib
+import html
 import json
 import os
 import re
@@ -101,11 +102,12 @@ class _Watch:
         self.bar, self.start = bar, time.time()
 
     def __call__(self, text: str) -> None:
-        lines = [line for line in re.split(r"[\r\n]+", text) if line]
-        if found := BAR.search(lines[-1] if lines else ""):
-            done, rate = found.groups()
+        plain = html.unescape(text).replace("\u2007", " ")  # as a widget writes
+        if found := BAR.findall(plain):
+            done, rate = found[-1]
             what = f"training {self._trained()}: " if re.search("epoch|row", rate) else ""
-            self.bar.set_postfix_str(f"{what}{done}, {rate}" if not text.endswith("\n") else "")
+            over = len({*done.split("/")}) == 1 or plain.endswith("\n")
+            self.bar.set_postfix_str("" if over else f"{what}{done}, {rate}")
 
     def _trained(self) -> str:
         # who trains holds a lock with the artifact's name; no message of the kernel has it
