@@ -37,7 +37,7 @@ def expect(condition: Any, message: str) -> None:
 def number(answer: Any) -> float:
     """An answer as a float; ``Wrong`` where it is not one finite number."""
     try:
-        value = float(answer)
+        value = float(plain(answer))
     except (TypeError, ValueError, RuntimeError):
         raise Wrong(f"The answer is {type(answer).__name__}: expected one number.") from None
     expect(math.isfinite(value), "The answer is not a finite number.")
@@ -46,10 +46,8 @@ def number(answer: Any) -> float:
 
 def array(answer: Any, shape: tuple[int | None, ...], what: str = "The answer") -> np.ndarray:
     """An answer as a float array; ``Wrong`` where its shape differs (None: any length) or a value is not finite."""
-    if hasattr(answer, "detach"):
-        answer = answer.detach()
     try:
-        value = np.asarray(answer, dtype=np.float64)
+        value = np.asarray(plain(answer), dtype=np.float64)
     except (TypeError, ValueError):
         raise Wrong(f"{what} is {type(answer).__name__}: expected numbers in an array.") from None
     fits = value.ndim == len(shape) and all(want in (None, n) for want, n in zip(shape, value.shape, strict=True))
@@ -59,9 +57,14 @@ def array(answer: Any, shape: tuple[int | None, ...], what: str = "The answer") 
     return value
 
 
+def plain(answer: Any) -> Any:
+    """A tensor without its gradient; anything else as it is."""
+    return answer.detach() if hasattr(answer, "detach") else answer
+
+
 def close(a: Any, b: Any, tolerance: float = 1e-6) -> bool:
     """Are two numbers or arrays the same up to ``tolerance``, absolute and relative?"""
-    return bool(np.allclose(a, b, rtol=tolerance, atol=tolerance))
+    return bool(np.allclose(plain(a), plain(b), rtol=tolerance, atol=tolerance))
 
 
 def exercise(number: str) -> Callable[[Callable[..., str | None]], Callable[..., Verdict]]:
