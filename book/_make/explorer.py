@@ -41,7 +41,7 @@ NOTES = {
     "terms forbid passing it on without permission.",
 }
 STATIC = Path(__file__).resolve().parents[1] / "_static" / "explorer"
-SCRIPTS = ("data.js", "model.js", "view.js", "card.js", "explorer.js")
+SCRIPTS = ("data.js", "model.js", "view.js", "history.js", "card.js", "explorer.js")
 Packed = dict[str, Any]
 
 
@@ -211,46 +211,50 @@ def still(small: Packed, model: Recommender, sae: SAE, doses: Sequence[float] = 
     return {"concept": known["labels"][concept["label"]]["name"], "lists": lists}
 
 
+def script(data: Packed) -> str:
+    """The data as a script: a page on a disk may not read files, but it may run them."""
+    text = json.dumps(data, ensure_ascii=True, separators=(",", ":"), allow_nan=False).replace("<", r"\u003c")
+    return f"window.RECSAE_EXPLORER = {text};\n"
+
+
 def write(data: Packed, folder: Path) -> None:
-    """The data as scripts: ``data.js`` for the explorer; ``landing-data.js``, ``landing.json`` for the first page."""
+    """What the book's pages load: ``data.js`` for the explorer, ``landing-data.js`` and ``landing.json`` for the
+    first."""
     small, about = cut(data), data["models"][0]
     model, sae = (artifacts.get(about[key], seed=0) for key in ("recipe", "sae_recipe"))
     for name, value in (("data.js", data), ("landing-data.js", small)):
-        text = json.dumps(value, ensure_ascii=True, separators=(",", ":"), allow_nan=False).replace("<", r"\u003c")
         with atomic(folder / name) as temporary:
-            temporary.write_text(f"window.RECSAE_EXPLORER = {text};\n", encoding="ascii")
+            temporary.write_text(script(value), encoding="ascii")
     write_json(folder / "landing.json", still(small, model, sae))
 
 
 def page(data: Packed, folder: Path) -> None:
     """A folder with a page of its own, to be opened from the disk."""
-    with whole(folder) as fresh:
-        for name in (*SCRIPTS[1:], "explorer.css"):
-            shutil.copy2(STATIC / name, fresh)
-        write(data, fresh)
-        for name in ("landing-data.js", "landing.json"):
-            (fresh / name).unlink()
-        scripts = "\n".join(f'<script defer src="{name}"></script>' for name in SCRIPTS)
-        title = f"The explorer: {escape(data['dataset'])}"
-        (fresh / "index.html").write_text(
-            f"""<!doctype html>
+    title = f"The explorer: {escape(data['dataset'])}"
+    tags = "\n".join(f'<script defer src="{name}"></script>' for name in SCRIPTS)
+    text = f"""<!doctype html>
 <html lang="en">
+<head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title}</title>
+<link rel="icon" href="data:,">
 <link rel="stylesheet" href="explorer.css">
+{tags}
+</head>
 <body class="explorer-alone">
 <main>
 <h1>{title}</h1>
-<p>{escape(data["note"])}</p>
-<div class="explorer"></div>
+<div class="explorer"><p class="x-without">This page is a program and needs JavaScript.</p></div>
 </main>
-{scripts}
 </body>
 </html>
-""",
-            encoding="utf-8",
-        )
+"""
+    with whole(folder) as fresh:
+        for name in (*SCRIPTS[1:], "explorer.css"):
+            shutil.copy2(STATIC / name, fresh)
+        (fresh / SCRIPTS[0]).write_text(script(data), encoding="ascii")
+        (fresh / "index.html").write_text(text, encoding="utf-8")
 
 
 def main() -> None:
