@@ -140,3 +140,12 @@ def test_no_check_raises_whatever_it_is_given():
     assert call(lambda: np.ones((2, 4))).ok
     with pytest.raises(Wrong):
         expect(False, "no")
+
+
+@each
+def test_no_check_holds_a_line_of_a_solution(name):
+    import student
+
+    checks = "\n".join(p.read_text(encoding="utf-8") for p in (ROOT / "book" / "recsae_checks").glob("*.py"))
+    hidden = student.secrets([notebooks.source(name)])
+    assert hidden and [line for line in hidden if line in student.squeezed(checks)] == []
