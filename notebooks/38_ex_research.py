@@ -257,9 +257,9 @@ copies = [
 ]
 with torch.no_grad():
     by_k = np.stack([ndcg(one.decode(one.encode(split.h))) for one in copies])
-    firing = np.flatnonzero((sae.encode(split.h).dense() > 0).any(0))[:most]
+    firing = (sae.encode(split.h).dense() > 0).any(0).nonzero()[:most, 0]
     by_latent = np.stack(
-        [ndcg(edit(split, sae, [j], "set", 0.0)) for j in firing]
+        [ndcg(edit(split, sae, [j], "set", 0.0)) for j in firing.tolist()]
     )
 print(f"by_k {by_k.shape}, by_latent {by_latent.shape}")
 
