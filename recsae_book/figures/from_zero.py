@@ -62,7 +62,7 @@ def superposition(directions: object, panels: Mapping[str, object]) -> Figure:
     rows = {name: style.numbers(row, name, ndim=2) for name, row in panels.items()}
     if not rows or {axes.shape[1], *(row.shape[1] for row in rows.values())} != {2}:
         raise ValueError("panels: expected at least one, of rows in the plane, and directions in the plane")
-    figure, grid = style.canvas(style.WIDTH / len(rows) + 0.3, len(rows), sharex=True, sharey=True)
+    figure, grid = style.canvas(style.WIDTH / len(rows) + 0.4, len(rows), sharex=True, sharey=True)
     for ax, (name, row) in zip(grid[0], rows.items(), strict=True):
         ax.scatter(*row.T, s=5, color=style.GREY, alpha=0.5, linewidth=0)
         for i, (x, y) in enumerate(axes):
@@ -89,6 +89,7 @@ def learning(step: object, cosine: object, chance: Real) -> Figure:
     ax.plot(at + 1, value.mean(1), color=style.BLUE, linewidth=2.4, label="mean of the true directions")
     ax.axhline(chance, color=style.GREY, linestyle="--", linewidth=1.4, label="the same for random directions")
     ax.set(xscale="log", xlabel="Training steps (and one)", ylabel="Cosine with the best latent", ylim=(None, 1.01))
+    ax.xaxis.set_major_formatter("{x:g}")
     style.grid(ax, "y")
     style.legend(figure, 2)
     return figure
@@ -98,7 +99,7 @@ def learning(step: object, cosine: object, chance: Real) -> Figure:
 def firing(panels: Mapping[str, object], names: Sequence[str]) -> Figure:
     """How often the latent chosen for each concept (row) fires on each concept (column): a heatmap a dictionary.
 
-    Read: a diagonal darker than its rows. A dark column is a latent's neighbour, a dark row fires on everything.
+    Read: how dark the diagonal is, and how pale the rest of each row; equal rows have the same latent.
     """
     tables = {name: style.numbers(table, name, ndim=2) for name, table in panels.items()}
     labels = style.names(names, len(names), "names")
