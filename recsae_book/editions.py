@@ -202,7 +202,7 @@ def parallel(work: Callable, tasks: Mapping[str, tuple], label: str) -> tuple[di
         waiting = {pool.submit(work, *task): name for name, task in tasks.items()}
         for future in as_completed(waiting):
             name = waiting[future]
-            bar.set_postfix_str(name)
+            bar.set_postfix_str(name if len(name) < 60 else f"{name[:57]}...")
             bar.update()
             try:
                 done[name] = future.result()
