@@ -23,10 +23,9 @@ class Player:
         self.values = style.numbers(values, "values", ndim=2)
         if self.values.min() < 0 or self.values.max() > 1 + 1e-6:
             raise ValueError(f"values from {self.values.min():g} to {self.values.max():g}: expected 0 to 1")
-        if not len(self.values) == len(steps) == len(captions):
-            raise ValueError(
-                f"{len(self.values)} steps, {len(steps)} names, {len(captions)} captions: expected as many"
-            )
+        if len(self.values) < 2 or not len(self.values) == len(steps) == len(captions):
+            counts = f"{len(self.values)} rows of values, {len(steps)} steps, {len(captions)} captions"
+            raise ValueError(f"{counts}: expected as many of each, at least 2")
         self.steps, self.captions, self.label = [str(s) for s in steps], [str(c) for c in captions], label
         self.goal, self.chance = float(goal), float(chance)
 
