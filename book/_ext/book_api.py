@@ -11,7 +11,7 @@ import re
 import textwrap
 import tokenize
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -73,7 +73,7 @@ class Module:
         return " ".join(above)
 
 
-@lru_cache(maxsize=None)
+@cache
 def module(name: str) -> Module:
     """The module of that name; ``ValueError`` where there is none."""
     return Module(name)
@@ -149,7 +149,8 @@ class Markdown:
             told.append(prose(init))
         fields = [d for d in node.body if isinstance(d, ast.AnnAssign) and d.target.id[0] != "_"]
         told.append("\n".join(map(self._field, fields)))
-        told += [self._method(d) for key, d in members.items() if key[0] != "_" or key in SHOWN]
+        shown = {k: d for k, d in members.items() if k[0] != "_" or (k in SHOWN and ast.get_docstring(d))}
+        told += [self._method(d) for d in shown.values()]
         made = signature(self.home, init, method=True) if init is not None else ""
         kind = "py:exception" if bases and bases[-1].endswith(("Error", "Exception")) else "py:class"
         return self._block(kind, full + made, [], [*told, tail])

@@ -48,7 +48,7 @@ Shown = tuple[Sequence[str], str, float | int]
 class Endpoint:
     """Where a language model answers, and how patiently it is asked."""
 
-    url: str  # as in "http://localhost:8000/v1"
+    url: str  # as in ``http://localhost:8000/v1``
     model: str
     key_variable: str = "RECSAE_LLM_KEY"  # of the environment; where it is not set, no key is sent
     timeout: float | int = 60  # seconds of silence
