@@ -14,9 +14,10 @@
 # %% [markdown]
 # # Exercises: steering
 #
-# A latent is turned, and the list follows. These exercises take the experiment of [](10_control) apart: what an edit
-# may change, which rows it may touch, what a dose does, what it has to be compared with, and what else moves. All run
-# on the planted world, with a transformer and an autoencoder that are trained already.
+# A latent is turned, and the list follows. These exercises take the experiment of [the notebook on
+# control](10_control.ipynb) apart: what an edit may change, which rows it may touch, what a dose does, what it has to
+# be compared with, and what else moves. All run on the planted world, with a transformer and an autoencoder that are
+# trained already.
 #
 # One star: run and read, or think before you run. Two stars: write a few lines. Three stars: a small piece of
 # research with a part that can be checked. The last cell of each exercise says what is wrong, never the answer.
@@ -356,9 +357,10 @@ pd.DataFrame(rows).T[["dose", "share", "NDCG@10", "side effect"]].round(3)
 # %% [markdown] tags=["solution"]
 # ```{dropdown} Why
 # A share of a top ten moves in steps, so the search must not trust a straight line. With so few lists the differences
-# in accuracy are mostly noise: an honest comparison puts an interval on them (see [](11_calibrated_control)). What
-# the table does show is the question to ask of every steering result: *at the same effect, compared with a bonus on
-# the scores*. A latent wins where the wish has no label, so that there is no bonus to give.
+# in accuracy are mostly noise: an honest comparison puts an interval on them (see [the notebook on calibrated
+# control](11_calibrated_control.ipynb)). What the table does show is the question to ask of every steering result: *at
+# the same effect, compared with a bonus on the scores*. A latent wins where the wish has no label, so that there is no
+# bonus to give.
 # ```
 
 # %% tags=["check"]

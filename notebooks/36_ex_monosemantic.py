@@ -15,8 +15,9 @@
 # # Exercises: one dictionary for users and items
 #
 # The second paper gives users and items the same latents. These exercises rebuild what it rests on: the shared code,
-# the objective that asks the recommender, purity and what chance gives, nested prefixes, and interventions with
-# doses that occur. The recommender is the matrix factorisation of [](13_two_towers) on the planted world.
+# the objective that asks the recommender, purity and what chance gives, nested prefixes, and interventions with doses
+# that occur. The recommender is the matrix factorisation of [the notebook on two towers](13_two_towers.ipynb) on the
+# planted world.
 #
 # One star: run and read, or think before you run. Two stars: write a few lines. Three stars: a small piece of
 # research with a part that can be checked. The last cell of each exercise says what is wrong, never the answer.
@@ -120,7 +121,7 @@ def prediction_loss(x, x_hat, finish):
 # ```{dropdown} Why
 # The error of a vector is counted the same in all directions. The recommender does not read all directions alike, and
 # passing the gradient through its frozen second half tells the autoencoder which ones it reads. Does that make latents
-# more meaningful, too? That is another question, and [](14_purity) asks it.
+# more meaningful, too? That is another question, and [the notebook on purity](14_purity.ipynb) asks it.
 # ```
 
 # %% tags=["check"]
@@ -324,7 +325,7 @@ pd.DataFrame(
 # ```{dropdown} Why
 # The nested objective pays for good prefixes with a slightly worse whole. A low error of the first eight says that
 # they are useful alone. It does not say that they are *general* and the later ones special cases of them: that is the
-# claim of a hierarchy, and [](17_hierarchies) tests it against shuffled levels.
+# claim of a hierarchy, and [the notebook on hierarchies](17_hierarchies.ipynb) tests it against shuffled levels.
 # ```
 
 # %% tags=["check"]

@@ -185,9 +185,9 @@ pd.DataFrame(
 # %% [markdown] tags=["solution"]
 # ```{dropdown} Why
 # Two things are still missing. The recommender does not draw from the catalogue: it recommends popular items, so every
-# latent is "enriched" in what popular items have. And hundreds of latents are tested with a hundred terms each:
-# one test in twenty succeeds by itself. [](21_concepts) draws items as often as they are recommended, and bounds the
-# share of false discoveries.
+# latent is "enriched" in what popular items have. And hundreds of latents are tested with a hundred terms each: one
+# test in twenty succeeds by itself. [The notebook on concepts](21_concepts.ipynb) draws items as often as they are
+# recommended, and bounds the share of false discoveries.
 # ```
 
 # %% tags=["check"]
@@ -393,7 +393,7 @@ pd.DataFrame(rows).T.round(3)
 # A permutation that is rolled by one place is a random cycle through all of them: nobody keeps their own. The null has
 # the same words as often, so what it reaches is what any description of this kind reaches by the thresholds and by
 # chance. Report the difference, not the level. The next simpler answers: the item's popularity, and "like the items of
-# the cases that wrote", by the recommender's own vectors (see [](22_confidence)).
+# the cases that wrote", by the recommender's own vectors (see [the notebook on confidence](22_confidence.ipynb)).
 # ```
 
 # %% tags=["check"]

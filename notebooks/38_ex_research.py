@@ -59,7 +59,7 @@ print(f"{len(held)} held-out users; {len(z)} rows of {sae.m} latents")
 # (ex-8-1)=
 # ## Exercise 8.1 ★ The same number again
 #
-# The [scoreboard](../book/scoreboard) has a row for the most popular items on the planted world: its NDCG@10 on the
+# The [scoreboard](../book/scoreboard.md) has a row for the most popular items on the planted world: its NDCG@10 on the
 # test users with a 95% interval, bootstrap over users. Compute it: `row = {"value": ..., "low": ..., "high": ...}`.
 # The recommender is `build("most-popular", n_items=train.n_items).learn(train)`; `held` holds the test users' cases,
 # targets and what they have seen. Bootstraps differ in the last digits, so only the value must agree exactly.
@@ -225,8 +225,8 @@ pd.DataFrame(
 # %% [markdown] tags=["solution"]
 # ```{dropdown} Why
 # NDCG of single users is 0 or large, so differences are wide and a few hundred users cannot see a few percent. "No
-# significant loss" from such a study means "we could not have seen it". More lists a user help, as in
-# [](10_control), and so does an honest sentence about the smallest effect that could have been found.
+# significant loss" from such a study means "we could not have seen it". More lists a user help, as in [the notebook on
+# control](10_control.ipynb), and so does an honest sentence about the smallest effect that could have been found.
 # ```
 
 # %% tags=["check"]
