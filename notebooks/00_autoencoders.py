@@ -14,8 +14,8 @@
 # %% [markdown]
 # # Sparse autoencoders from zero
 #
-# {doc}`/notebooks/00_recommenders` stopped at a vector: a few dozen numbers that a recommender makes of a person, full of
-# knowledge about genres, with coordinates that say no more than random directions. This chapter builds the tool that
+# {doc}`/notebooks/00_recommenders` stopped at a vector: a few dozen numbers that a recommender makes of a person, full
+# of knowledge about genres, with coordinates that say no more than random directions. This chapter builds the tool that
 # looks for better directions, a **sparse autoencoder** (SAE), from nothing. First on a toy in which we know every
 # direction that is there, so that we can watch the SAE find them. Then on the vectors of a recommender.
 #
@@ -72,7 +72,7 @@ arrows = torch.stack([angle.cos(), angle.sin()], 1)
 
 
 def mixture(n: int, at_once: int, g: torch.Generator) -> torch.Tensor:
-    """Vectors of the plane in which so many of the five directions are present."""
+    """Vectors with so many of the five directions present."""
     chosen = torch.rand(n, 5, generator=g).argsort(1) < at_once
     rows = (chosen * 1.5 * torch.rand(n, 5, generator=g)) @ arrows
     return rows + 0.03 * torch.randn(n, 2, generator=g)
@@ -92,8 +92,8 @@ from_zero.superposition(
 # difference is **sparsity**: how few concepts are present at once. This way to store more concepts than there are
 # dimensions is called *superposition* (arXiv 2209.10652), and sparsity is what makes it legible.
 #
-# **Why a neuron is not a concept.** A neuron is a coordinate. Neuron 1 is the horizontal axis of the picture: how far does
-# each of the five concepts, alone and at strength 1, turn it?
+# **Why a neuron is not a concept.** A neuron is a coordinate. Neuron 1 is the horizontal axis of the picture: how far
+# does each of the five concepts, alone and at strength 1, turn it?
 
 # %%
 pd.DataFrame(
@@ -131,16 +131,16 @@ print(f"|cosine| {cosine.mean():.2f} on average, {cosine.max():.2f} at most")
 # %% [markdown]
 # ## An SAE, by hand
 #
-# Read {eq}`eq-zero-sum` backwards. We see $h$ and want the $a_j$, but we know neither them nor the $f_j$. So learn both. An
-# **encoder** guesses strengths $z$, a **decoder** adds up its own directions $w_j$ with these strengths:
+# Read {eq}`eq-zero-sum` backwards. We see $h$ and want the $a_j$, but we know neither them nor the $f_j$. So learn
+# both. An **encoder** guesses strengths $z$, a **decoder** adds up its own directions $w_j$ with these strengths:
 #
 # $$
 # z = \mathrm{sparsify}\bigl(W_\mathrm{enc} (h - b_\mathrm{dec}) + b_\mathrm{enc}\bigr), \qquad
 # \hat h = \sum_{j=1}^{m} z_j w_j + b_\mathrm{dec} .
 # $$ (eq-zero-sae)
 #
-# It is trained to copy, $\hat h \approx h$. A copy alone would be easy and worthless, for the $m$ **latents** $z_j$ are more
-# numerous than the dimensions. The pressure comes from sparsity, for which there are two devices:
+# It is trained to copy, $\hat h \approx h$. A copy alone would be easy and worthless, for the $m$ **latents** $z_j$ are
+# more numerous than the dimensions. The pressure comes from sparsity, for which there are two devices:
 #
 # - **TopK** keeps the $k$ largest latents of each row and sets the others to zero.
 # - **L1** lets the latents alone and adds their sum to the loss, so that each must be worth its price.
@@ -192,9 +192,9 @@ def train(sae, batches, l1=0.0, lr=0.015, watch=()):
 # %% [markdown]
 # ## Watch it find them
 #
-# We keep a copy of the directions $w_j$ at some steps of the training. For each *true* direction we ask how close the best of
-# the latents has come: the largest cosine. With so many latents even random directions come somewhat close, and that is
-# the dashed line to beat.
+# We keep a copy of the directions $w_j$ at some steps of the training. For each *true* direction we ask how close the
+# best of the latents has come: the largest cosine. With so many latents even random directions come somewhat close, and
+# that is the dashed line to beat.
 
 
 # %%
@@ -236,19 +236,19 @@ from_zero.learning(watch, cosines, chance)
 
 # %% [markdown]
 # **What to look for.** Move the slider slowly through the first steps. The error falls at once, because any set of
-# directions copies a little, and not one direction is found: *a falling error is no sign of concepts*. Then they lock in,
-# one after the other. Common concepts (bars on the left) tend to come first, since the error that they cause is met in
-# every batch; look at the right for rare ones that come late, or not at all.
+# directions copies a little, and not one direction is found: *a falling error is no sign of concepts*. Then they lock
+# in, one after the other. Common concepts (bars on the left) tend to come first, since the error that they cause is met
+# in every batch; look at the right for rare ones that come late, or not at all.
 #
 # Nobody told the SAE which directions are true, nor how many there are. It was asked to copy with few numbers, and the
 # cheapest way to do so is to use the directions of which the data are made.
 #
 # ## The knobs
 #
-# **How many latents may be active?** Too few, and one latent has to stand for several concepts at once. Too many, and there
-# are countless ways to write a vector down, of which the true one is no longer special. The average number of active
-# latents is called **L0**; TopK sets it, L1 moves it with its weight. The error of the copy is given as **FVU**, the
-# fraction of variance unexplained: 0 is perfect, 1 is no better than the mean.
+# **How many latents may be active?** Too few, and one latent has to stand for several concepts at once. Too many, and
+# there are countless ways to write a vector down, of which the true one is no longer special. The average number of
+# active latents is called **L0**; TopK sets it, L1 moves it with its weight. The error of the copy is given as **FVU**,
+# the fraction of variance unexplained: 0 is perfect, 1 is no better than the mean.
 
 
 # %%
@@ -283,7 +283,8 @@ curves = {
     "TopK": {f"TopK, k = {n}": measured(one) for n, one in topk.items()},
     "L1": {f"L1, weight {w}": measured(one) for w, one in l1.items()},
 }
-pd.DataFrame(curves["TopK"] | curves["L1"]).T.round(2)
+whole = {"found": int, "dead": int}
+pd.DataFrame(curves["TopK"] | curves["L1"]).T.round(2).astype(whole)
 
 # %% mystnb={"figure": {"caption": "How close the latents come to the true directions (left) and the error of the copy (right) over the number of active latents. The grey bar is the true number; dashed, random directions.", "name": "fig-zero-knobs"}, "image": {"alt": "Left, curves that peak near the grey bar and fall on both sides. Right, curves that fall all the way to the right."}}
 lines = {
@@ -314,12 +315,13 @@ figures.sweep(
 # %% [markdown]
 # **What to look for.** On the right every curve falls all the way: more active latents, a better copy. On the left the
 # curves have a *peak*, and it lies where about as many latents are active as concepts are present, or a little below.
-# **A better copy is not a better reading**, and where the truth is unknown only the right panel can be drawn. That is why
-# this book judges an SAE by what its latents mean on new items, never by its error alone.
+# **A better copy is not a better reading**, and where the truth is unknown only the right panel can be drawn. That is
+# why this book judges an SAE by what its latents mean on new items, never by its error alone.
 #
-# **Dead latents, and the scale of the rows.** A latent that never fires is **dead**: no gradient reaches it and it stays dead.
-# Some are harmless (there are more latents than concepts). But two properties of the *rows* matter that have nothing to do
-# with concepts. If all rows are moved by a constant, the encoder meets that constant instead of the concepts, unless
+# **Dead latents, and the scale of the rows.** A latent that never fires is **dead**: no gradient reaches it, and it
+# mostly stays dead. Some are harmless (there are more latents than concepts). But two properties of the *rows* matter that
+# have nothing to do with concepts. If all rows are moved by a constant, the encoder meets that constant instead of the
+# concepts, unless
 # $b_\mathrm{dec}$ begins at their mean. And if all rows are ten times as long, the error is a hundred times as large and the
 # L1 sum only ten times, so that the same weight means something else.
 
@@ -344,20 +346,26 @@ pd.DataFrame(
     {
         f"TopK, k = {k}": on(fresh, topk[k]),
         "TopK, rows moved": on(fresh_moved, trained(k=k, rows=moved)),
-        "TopK, rows moved, b_dec at the mean": on(fresh_moved, trained(k=k, rows=moved, centred=True)),
+        "TopK, rows moved, b_dec at the mean": on(
+            fresh_moved, trained(k=k, rows=moved, centred=True)
+        ),
         "L1, weight 0.4": on(fresh, l1[0.4]),
-        "L1, rows ten times as long": on(10 * fresh, trained(l1=0.4, rows=10 * x)),
+        "L1, rows ten times as long": on(
+            10 * fresh, trained(l1=0.4, rows=10 * x)
+        ),
     }
-).T.round(1)
+).T.round(1).astype(whole)
 
 # %% [markdown]
 # ## The library does the same
 #
-# `recsae_core.sae` is what the rest of the book uses: one class, whose sparsifier and loss are settings. Give it the same
-# first weights and the same batches as our lines above, and it should end at the same directions.
+# `recsae_core.sae` is what the rest of the book uses: one class, whose sparsifier and loss are settings. Give it the
+# same first weights and the same batches as our lines above, and it should end at the same directions.
 
 # %%
-theirs = SAE(SAEConfig(d=d, m=m, sparsifier="topk", k=k, b_dec="zero"), generator(1))
+theirs = SAE(
+    SAEConfig(d=d, m=m, sparsifier="topk", k=k, b_dec="zero"), generator(1)
+)
 ours = TinySAE(d, m, generator(1), k)
 same = list(batches(x, 200, generator(2)))
 train(ours, same, lr=0.01)
@@ -375,10 +383,11 @@ print(f"after 200 steps the weights differ by at most {gap:.0e}")
 # %% [markdown]
 # ## The real thing
 #
-# Now the vectors of the transformer of {doc}`/notebooks/00_recommenders`, after its first block, one for each place of each
-# history. Nobody can list its true directions. But the world is planted: we know the genres of every item. If a latent stands
-# for a genre, it should fire where the item has the genre and be silent elsewhere. The measure is **F1**: the harmonic mean
-# of *how many of the places where it fires have the genre* and *at how many of the places with the genre it fires*.
+# Now the vectors of the transformer of {doc}`/notebooks/00_recommenders`, after its first block, one for each place of
+# each history. Nobody can list its true directions. But the world is planted: we know the genres of every item. If a
+# latent stands for a genre, it should fire where the item has the genre and be silent elsewhere. The measure is **F1**:
+# the harmonic mean of *how many of the places where it fires have the genre* and *at how many of the places with the
+# genre it fires*.
 #
 # With 128 latents and 16 genres something will always look good. So each number comes with two precautions:
 #
@@ -418,18 +427,31 @@ fit(
     generator=generator(4),
     progress=False,
 )
-drawn = [dictionaries.random_relu(rows.h, latents, right, generator(20 + run)) for run in range(3)]
+drawn = [
+    dictionaries.random_relu(rows.h, latents, right, generator(20 + run))
+    for run in range(3)
+]
 compared = {
     "SAE": [sae.eval() for sae in saes],
     "random directions": drawn,
-    "untrained SAE": [dictionaries.untrained(one, rows.h, right) for one in begin],
+    "untrained SAE": [
+        dictionaries.untrained(one, rows.h, right) for one in begin
+    ],
     "neurons": [dictionaries.neurons(rows.h)],
 }
 f1 = {
-    name: np.array([alignment.concept_f1(one, test.h, test.item, genres, halves) for one in several])
+    name: np.array(
+        [
+            alignment.concept_f1(one, test.h, test.item, genres, halves)
+            for one in several
+        ]
+    )
     for name, several in compared.items()
 }
-copies = {name: metrics.reconstruction(several[0], test.h) for name, several in compared.items()}
+copies = {
+    name: metrics.reconstruction(several[0], test.h)
+    for name, several in compared.items()
+}
 pd.DataFrame(
     {
         name: {
@@ -444,13 +466,13 @@ pd.DataFrame(
 ).T.round(2)
 
 # %% [markdown]
-# **What to look for.** The distance of the SAE from the *best* null, not from zero. Random directions do better than one
-# would think: many of them, behind a threshold, are a fair net for anything that is in the vectors. And the neurons copy
-# without any error and read worst. The best and the worst of three trainings (or of three draws) say how far one number
-# can be trusted.
+# **What to look for.** The distance of the SAE from the *best* null, not from zero. Random directions do better than
+# one would think: many of them, behind a threshold, are a fair net for anything that is in the vectors. And the neurons
+# copy without any error and read worst. The best and the worst of three trainings (or of three draws) say how far one
+# number can be trusted.
 #
-# **Which latents fire for which genre?** For each genre we take the latent that correlates most with it on half of the items,
-# and count on the *other* half how often it fires where an item has this genre, or another one.
+# **Which latents fire for which genre?** For each genre we take the latent that correlates most with it on half of the
+# items, and count on the *other* half how often it fires where an item has this genre, or another one.
 
 
 # %%
@@ -473,16 +495,17 @@ from_zero.firing(
 )
 
 # %% [markdown]
-# **What to look for.** The diagonal, and what else is dark in its row. Rows that are equal have the *same* latent: where one
-# genre lies within another (*Harbour* in *Sea*, *Market* in *City*), the latent of the narrow one may be the best there is
-# for the wide one, and then no latent stands for the wide one alone. A pair such as *Riddle* and *Ghost* goes together in
-# the world itself. And the rare genres have few items in a half: a dark cell there may be two or three items.
+# **What to look for.** The diagonal, and what else is dark in its row. Rows that are equal have the *same* latent:
+# where one genre lies within another (*Harbour* in *Sea*, *Market* in *City*), the latent of the narrow one may be the
+# best there is for the wide one, and then no latent stands for the wide one alone. A pair such as *Riddle* and *Ghost*
+# goes together in the world itself. And the rare genres have few items in a half: a dark cell there may be two or three
+# items.
 #
 # ## What to believe
 #
-# A trained SAE gives directions that are more readable than the axes, on new items, by more than nulls that had the same
-# number of chances. It does not give *the* directions: another training gives others, a wrong L0 gives wrong ones, and the
-# error of the copy tells nothing of either. So: **believe a latent as far as it predicts something on data that did not
+# Training gave directions that can be read better than the axes, on new items, and better than nulls with as many
+# latents. It did not give *the* directions: another training gives others, a wrong L0 gives wrong ones, and the error
+# of the copy tells nothing of either. So: **believe a latent as far as it predicts something on data that did not
 # choose it, better than the best null, in more than one training; and no further.**
 #
 # | paper | where it stops the recommender | its sparsity | what a latent is held against |
@@ -491,8 +514,8 @@ from_zero.firing(
 # | {doc}`monosemantic </book/chapters/monosemantic>` | the vectors of users and items, one SAE for both | a rate at which each latent should fire | its top items |
 # | {doc}`recsae </book/chapters/recsae>` | the last vector of the user, in any recommender | TopK | a description, tried on new cases |
 #
-# The same world with a larger SAE and three recommenders is in {doc}`/notebooks/03_planted_truth`; what nulls do on real data
-# in {doc}`/notebooks/05_controls`.
+# The same world with a larger SAE and three recommenders is in {doc}`/notebooks/03_planted_truth`; what nulls do on
+# real data in {doc}`/notebooks/05_controls`.
 
 
 # %% tags=["hide-input"]
@@ -512,7 +535,8 @@ def of_genres(name, **more):
     """F1 on the transformer's vectors, a mean over genres and runs."""
     runs = f1[name].mean(1)
     spread = (
-        statistics.mean_over_seeds(runs)._asdict() | {"interval": "95%, t interval over seeds"}
+        statistics.mean_over_seeds(runs)._asdict()
+        | {"interval": "95%, t interval over seeds"}
         if len(runs) > 1
         else {"value": float(runs[0])}
     )
@@ -556,8 +580,15 @@ results.write(
             note=f"cosine above 0.9; {toy_note}",
             training=True,
         ),
-        "planted/from-zero/toy-random-cosine": result(chance, "mean cosine", concepts, "higher", note=toy_note),
-        "planted/from-zero/sae-f1": of_genres("SAE", against=best, training=True),
+        "planted/from-zero/toy-random-cosine": result(
+            chance, "mean cosine", concepts, "higher", note=toy_note
+        ),
+        "planted/from-zero/sae-f1": of_genres(
+            "SAE", against=best, training=True
+        ),
     }
-    | {f"planted/from-zero/{key}": of_genres(name) for name, key in controls.items()},
+    | {
+        f"planted/from-zero/{key}": of_genres(name)
+        for name, key in controls.items()
+    },
 )
