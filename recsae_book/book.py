@@ -99,6 +99,11 @@ def stage(edition: str, over: Sequence[Path] = ()) -> Path:
             _mark(where / "notebooks" / job.target.name, STALE)
     for name in mine:
         _mark(where / "notebooks" / f"{name}.ipynb", None)
+    if editions.folder(edition) != root / "notebooks":
+        there = {path.name for path in [*editions.folder(edition).glob("*.ipynb"), *mine.values()]}
+        for path in (where / "notebooks").glob("*.ipynb"):
+            if path.name not in there:
+                _mark(path, f"This page was not run in the {edition} edition: it shows the published one.")
     return where
 
 

@@ -9,14 +9,16 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from recsae_book import editions, knobs, notebooks, recipes, rerun
 from recsae_core import paths
-from recsae_core.data.interactions import Interactions
 from recsae_core.files import atomic, whole
+
+if TYPE_CHECKING:
+    from recsae_core.data.interactions import Interactions
 
 LIKE = {"planted": "", "planted-hidden": "-hidden", "planted-recsae": "-recsae"}  # whose recipes an own dataset takes
 LARGE = 400_000  # interactions from which models are wider and batches larger than on the planted world
@@ -130,7 +132,7 @@ def remove(name: str) -> None:
     _store(name, {}, {}, None)
 
 
-def _fitted(recipe: Mapping[str, Any], inter: Interactions, trial: bool) -> dict[str, Any]:
+def _fitted(recipe: Mapping[str, Any], inter: "Interactions", trial: bool) -> dict[str, Any]:
     """A recipe of the planted world for other data; a trial is only to see that everything runs."""
     new = {key: value for key, value in recipe.items() if key != "committed"}
     if neighbours := new.get("config", {}).get("neighbours"):
@@ -153,7 +155,7 @@ def _asks(notebook: str) -> set[str]:
     return {text.partition("/")[0] for text in rerun.texts(values | editions.parameters("planted", notebook))}
 
 
-def _genres(inter: Interactions) -> dict[str, dict[str, Any]]:
+def _genres(inter: "Interactions") -> dict[str, dict[str, Any]]:
     """What the notebooks ask for by name: a genre of middling size, the largest, a small one, a known item of it."""
     sizes = inter.attributes.sum(0)
     order = [int(j) for j in sizes.argsort(kind="stable")[::-1] if sizes[j]]
@@ -204,18 +206,17 @@ def add(name: str, interactions: Path, items: Path | None, options: Mapping[str,
         for one, recipe in book.recipes.items():
             if one.startswith(f"{template}/"):
                 short = {"kind": recipe.kind} | recipe.model_dump(exclude_defaults=True)
-                renamed = editions.renamed(
-                    _fitted(short, inter, trial), {k: f"{name}{t}" for k, t in LIKE.items()}
-                )
+                renamed = editions.renamed(_fitted(short, inter, trial), {k: f"{name}{t}" for k, t in LIKE.items()})
                 models[editions.renamed(one, {template: f"{name}{tail}"})] = renamed
     if not datasets:
         raise ValueError(f"{name}: no way of dividing the data works\n" + "\n".join(said))
     instead = {template: f"{name}{tail}" for template, tail in LIKE.items() if f"{name}{tail}" in datasets}
-    leave = [one for one in editions.profile("planted").notebooks if _asks(one) & (LIKE.keys() - instead.keys())]
+    pages = editions.profile("planted").notebooks
+    leave = [one for one in pages if _asks(one) & (LIKE.keys() - instead.keys())]
     banner = (
         f"Edition of {name}: the notebooks of this copy ran on data of your own. Chapters quote the published results."
     )
     edition = {"banner": banner, "like": "planted", "instead": instead, "leave": leave}
-    given = {one: entry for one, entry in _genres(inter).items() if one not in leave}
+    given = {one: entry for one, entry in _genres(inter).items() if one in pages and one not in leave}
     _store(name, datasets, models, edition | {"notebooks": given})
     return said

@@ -122,9 +122,15 @@ def test_a_notebook_that_fails_leaves_the_old_one_and_does_not_stop_the_others(c
 
 def test_a_readers_run_goes_to_a_folder_of_its_own(root, capsys):
     (root / "mine.yml").write_text("n: 4\nwho: file")
-    given = ["-f", str(root / "mine.yml"), "-p", "who=me"]
+    given = ["-f", str(root / "mine.yml"), "-p", "who=me", "--no-html"]
     assert main(["run", "01_first", *given, "--out", str(root / "out")]) == 0
-    assert capsys.readouterr().out.strip() == str(root / "out" / "01_first.ipynb")
+    said = capsys.readouterr()
+    assert said.out.splitlines()[:2] == [
+        f"notebook: {root / 'out' / '01_first.ipynb'}",
+        f"results:  {root / 'out' / 'results' / '01_first.json'}",
+    ]
+    assert "01_first: 100%" in said.err and " 6/6 " in said.err  # the cells done
+    assert said.err.endswith("to be dropped\n")  # what the notebook said itself, without its progress bar
     row = json.loads((root / "out/results/01_first.json").read_text())
     assert row["toy/me/third"]["value"] == pytest.approx(4 / 3, rel=1e-5)
     assert not (root / "_build").exists()
@@ -133,8 +139,14 @@ def test_a_readers_run_goes_to_a_folder_of_its_own(root, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["run", "01_first", "-p", "m=3"], "unknown parameter m; expected n, who"),
-        (["run", "03_third"], "notebook '03_third': expected one of 01_first, 02_second"),
+        (["run", "01_first", "-p", "n=abc"], "01_first: n='abc': expected an int like 2"),
+        (["run", "01_first", "-p", "who=3"], "01_first: who=3: expected a str like 'b'"),
+        (["run", "first"], "notebook 'first': did you mean 01_first? expected one of 01_first, 02_second"),
+        (["run", "0"], "notebook '0': did you mean 01_first or 02_second?"),
+        (["run", "01", "--edition", "smoke"], "edition 'smoke': expected one of planted, published"),
+        (["html", "planted", "--over", "nowhere"], "nowhere: no executed notebook"),
+        (["edition", "mine", "--profile", "no.yml"], "no.yml: no such file of editions"),
+        (["run", "xyz"], "notebook 'xyz': expected one of 01_first, 02_second"),
         (["edition", "smoke"], "edition 'smoke': expected one of planted, published"),
         (["edition", "published", "--only", "02_second"], "02_second: the published edition has 01_first"),
         (["train", "small/nothing"], "recipe 'small/nothing': expected one of small/popular"),

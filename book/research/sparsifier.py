@@ -36,11 +36,11 @@ if __name__ == "__main__":
     fit(model, cases.sequences(parts.train, 25), valid, FitConfig(epochs=6, lr=0.003, batch=32), seed=0, progress=False)
     x, test = (activations.collect(model, "block0", cases.inputs(part, 25)).h for part in (parts.sae, parts.test))
 
-    configs = {name: SAEConfig(d=32, m=128, sparsifier=name) for name in ("shrunk-topk-8", "relu")}
+    configs = {"shrunk-topk-8": SAEConfig(d=32, m=128, sparsifier="shrunk-topk-8")}
     configs["topk, k = 8"] = SAEConfig(d=32, m=128, sparsifier="topk", k=8)
     saes = [SAE(config, torch.Generator().manual_seed(0)) for config in configs.values()]
-    terms = [{"fvu": 1.0, "l1": 0.02} if name == "relu" else {"fvu": 1.0} for name in configs]
-    done = fit_saes(saes, x, terms, TrainConfig(rows=50_000, batch=256), generator=g, progress=False)
+    train = TrainConfig(rows=50_000, batch=256)
+    done = fit_saes(saes, x, {"fvu": 1.0}, train, generator=g, progress=False)
     for name, result in zip(configs, done, strict=True):
         found = metrics.reconstruction(result.sae, test)
         print(f"{name:14} L0 {found.l0:4.1f}, FVU {found.fvu:.3f} on new users, {int(result.dead.sum())} latents dead")
