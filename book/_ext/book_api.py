@@ -21,6 +21,7 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 SHAPED = ("Float", "Int", "Bool", "Shaped", "dict", "tuple")  # aliases of these are shown as what they stand for
+UNSHOWN = ("recsae_book.recipes",)  # modules whose types appear, and that no page is about
 SHOWN = ("__call__", "__getitem__")  # special methods that a reader calls without knowing
 Definition = ast.FunctionDef | ast.ClassDef
 
@@ -93,7 +94,7 @@ class _Types(ast.NodeTransformer):
         alias = home.aliases.get(name)
         if isinstance(alias, ast.Subscript) and getattr(alias.value, "id", "") in SHAPED:
             return _Types(home, self.links).visit(ast.parse(ast.unparse(alias), mode="eval").body)
-        link = self.links and name in home.public
+        link = self.links and name in home.public and home.name not in UNSHOWN
         return ast.parse(f"{home.name}.{name}", mode="eval").body if link else node
 
     def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
@@ -136,9 +137,9 @@ class Markdown:
     def definition(self, name: str, tail: str) -> str:
         """A function or a class with its fields and methods; ``tail`` comes last."""
         node = self.home.public[name]
-        full, told = f"{self.home.name}.{name}", [prose(node)]
+        place, told = [f":module: {self.home.name}"], [prose(node)]
         if isinstance(node, ast.FunctionDef):
-            return self._block("py:function", full + signature(self.home, node), [], [*told, tail])
+            return self._block("py:function", name + signature(self.home, node), place, [*told, tail])
         bases = [self.types.shown(b) for b in node.bases if not isinstance(b, ast.Subscript)]
         bases = [b for b in bases if b not in ("ABC", "Protocol", "NamedTuple", "BaseModel")]
         if bases:
@@ -153,12 +154,16 @@ class Markdown:
         told += [self._method(d) for d in shown.values()]
         made = signature(self.home, init, method=True) if init is not None else ""
         kind = "py:exception" if bases and bases[-1].endswith(("Error", "Exception")) else "py:class"
-        return self._block(kind, full + made, [], [*told, tail])
+        return self._block(kind, name + made, place, [*told, tail])
 
     def _field(self, node: ast.AnnAssign) -> str:
         kind = _Types(self.home, links=False).shown(node.annotation)
-        default = f" = {ast.unparse(node.value)}" if node.value is not None else ""
-        said = self.home.comment(node)
+        value, said = node.value, self.home.comment(node)
+        if isinstance(value, ast.Call) and getattr(value.func, "id", "") == "field":
+            made = [ast.unparse(k.value) for k in value.keywords if k.arg == "default_factory"]
+            default = f" = {made[0]}()" if made else ""
+        else:
+            default = f" = {ast.unparse(value)}" if value is not None else ""
         return f"- ``{node.target.id}: {kind}{default}``" + f"<br>{said}" * bool(said)
 
     def _method(self, node: ast.FunctionDef) -> str:
@@ -200,7 +205,8 @@ class _Reference(SphinxDirective):
             home, text = self.read(self.arguments[0])
         except (ValueError, KeyError) as error:
             raise self.error(f"{self.name} {self.arguments[0]}: {error}") from error
-        self.env.note_dependency(str(home.path))
+        for path in (str(home.path), __file__):
+            self.env.note_dependency(path)
         place = nodes.container(classes=[self.name])
         self.state.nested_parse(StringList(text.splitlines(), str(home.path)), self.content_offset, place)
         return place.children

@@ -8,9 +8,11 @@ import re
 import tempfile
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 from unittest import mock
 
 import pytest
+from book_api import Api, Markdown, module, source
 from book_source import ROOT
 
 PAGES = sorted((ROOT / "book" / "api").glob("*.md"))
@@ -113,3 +115,40 @@ def test_a_name_that_is_only_mentioned_is_not_used():
     name, names = "recsae_core.strict.parse", {"parse": of("recsae_core.strict.parse"), "other": len, "x": 1}
     assert is_used(name, ">>> parse(int, {}, 'here')", names)
     assert not is_used(name, ">>> parse\n>>> other([])  # parse()\n>>> 'parse()'", names)
+
+
+def shown(name: str) -> str:
+    """What a reader sees of a name, before it is HTML."""
+    where, _, which = name.rpartition(".")
+    return Markdown(module(where)).definition(which, "")
+
+
+def test_a_reader_sees_shapes_in_place_of_aliases_links_for_our_types_and_comments_of_fields():
+    assert "rows: Int[np.ndarray, 'm t'], generator" in shown("recsae_core.interpret.coherence.permuted")
+    assert "(dictionary: recsae_core.sae.base.Dictionary, h: Float[" in shown("recsae_core.interpret.alignment.align")
+    config = shown("recsae_core.sae.autoencoder.SAEConfig")
+    assert "- ``k: int | None = None``<br>active latents a row, for" in config
+    assert "= 'none'``<br>each row minus its mean" in config  # said above the field
+    interactions = shown("recsae_core.data.interactions.Interactions")
+    assert "``provenance: dict[str, Any] = dict()``" in interactions
+    assert "{py:property} n_users" in interactions and "_post_init" not in interactions
+    assert "{py:exception} Refused" in shown("recsae_core.interpret.language.Refused")
+    assert "**Raises** ``ValueError``: the address cannot" in shown("recsae_core.data.download.fetch")
+
+
+def test_a_name_that_is_not_there_is_refused():
+    with pytest.raises(ValueError, match="no such module"):
+        module("recsae_core.nothing")
+    with pytest.raises(ValueError, match="expected one of atomic, whole"):
+        Api.read(SimpleNamespace(content=[">>> 1"]), "recsae_core.files.nothing")
+    with pytest.raises(ValueError, match="expected an example"):
+        Api.read(SimpleNamespace(content=[]), "recsae_core.files.atomic")
+
+
+def test_a_source_is_a_link_only_where_the_book_knows_its_repository(monkeypatch):
+    home = module("recsae_core.files")
+    monkeypatch.delenv("RECSAE_REPOSITORY", raising=False)
+    assert "<a " not in source(home, 3) and "recsae_core/files.py, line 3" in source(home, 3)
+    monkeypatch.setenv("RECSAE_REPOSITORY", "them/book")
+    monkeypatch.setenv("RECSAE_RELEASE", "v1")
+    assert "https://github.com/them/book/blob/v1/recsae_core/files.py#L3'" in source(home, 3)
