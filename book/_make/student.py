@@ -25,6 +25,7 @@ from recsae_core import paths
 from recsae_core.files import atomic, whole
 
 PACKAGES = ("recsae_core", "recsae_book", "book/recsae_checks")
+CHECKS = Path(__file__).parents[1] / "recsae_checks"
 FILES = ("book/artifacts.yml", "data/LICENSES.md", "pyproject.toml", "constraints.txt", "LICENSE", "LICENSE-TEXT")
 SHORT = 24  # characters: a shorter line of a solution says nothing by itself
 WHEN = (2000, 1, 1, 0, 0, 0)  # of every file in a zip, so that equal contents are equal bytes

@@ -172,7 +172,8 @@ def ex_3_8(
     on = sae.encode(test.h).dense().detach().numpy() > 0
     here, there = (alignment.align(sae, rows.h, rows.item, attributes).r for rows in (test, train))
     has = {name: attributes[test.item.numpy(), names.index(name)] for name in names}
-    for parent, below in children.items():
+    for parent in children:
+        below = children[parent]
         own = on[:, there[:, names.index(parent)].argmax()]
         other = on[:, here[:, names.index(parent)].argmax()]
         siblings = np.any([has[child] for child in below], axis=0)
