@@ -213,8 +213,8 @@ def ex_4_9(own_null: Callable, train: Rows) -> str:
         z = code.dense().detach()
         expect(tuple(z.shape) == (len(x), m), "The code does not have one row a row and one column a latent.")
         expect((z >= 0).all(), "Its latents are signed: behind a ReLU, as the autoencoder's, none is negative.")
-        active = float((z > 0).sum(1).float().mean())
-        expect(abs(active / l0 - 1) < 0.05, f"{active:.1f} latents a row are active where {l0} were asked for.")
+        found = float((z > 0).sum(1).float().mean())
+        expect(abs(found / l0 - 1) < 0.05, f"{found:.1f} latents a row are active where {l0} were asked for.")
         expect(tuple(null.decode(code).shape) == tuple(x.shape), "decode must return rows of the width of x.")
         made[m] = z
     again, other = (own_null(x, 48, 4, torch.Generator().manual_seed(s)).encode(x).dense() for s in (0, 1))
