@@ -60,7 +60,7 @@ class World:
     """The laws of a planted world. The defaults are those of the planted edition."""
 
     users: int = 2_000
-    items: int = 600
+    items: int = 600  # 100 to 20,000
     genres: int = 16  # the first so many of ``GENRES``
     tastes: int = 32  # in all; each genre is the main wish of at least one
     tastes_per_user: int = 4

@@ -23,7 +23,7 @@ TEXT = ("str", "category")
 class Raw:
     """A file as found: what to call it in a message, what it holds, and what a reader can do if it is wrong."""
 
-    where: str
+    where: str  # its name in messages
     content: bytes
     remedy: str = "correct the file"
 

@@ -32,10 +32,10 @@ class Alignment:
     mean_active: Float[np.ndarray, "m a"]  # mean of z over the rows that have the attribute
     fire_rate: Float[np.ndarray, "m"]  # P(z > 0)
     base_rate: Float[np.ndarray, "a"]  # P(attribute)
-    attributes: Bool[np.ndarray, "i a"] = field(repr=False)
+    attributes: Bool[np.ndarray, "i a"] = field(repr=False)  # of each item
     count: Int[np.ndarray, "i"] = field(repr=False)  # rows of each item
-    sum_z: Float[np.ndarray, "m i"] = field(repr=False)
-    sum_zz: Float[np.ndarray, "m i"] = field(repr=False)
+    sum_z: Float[np.ndarray, "m i"] = field(repr=False)  # sum of z over the rows of each item
+    sum_zz: Float[np.ndarray, "m i"] = field(repr=False)  # and of its square
 
     def on_items(self, items: Bool[np.ndarray, "i"] | Float[np.ndarray, "i"]) -> Float[np.ndarray, "m a"]:
         """Pearson r on the rows of some items only: a mask, or how often each item counts."""

@@ -51,7 +51,7 @@ class Concept:
     text: str
     terms: tuple[Evidence, ...]  # the most certain first
     items: tuple[int, ...]  # by TF-IDF, best first, at most ten
-    cases: int
+    cases: int  # that the text was counted on
     active: int = 0  # instances on which it fires
     note: str = ""
     profile: tuple[tuple[str, str, float], ...] = ()  # kind, term and weight of all genres, tags, decades; or nothing

@@ -26,10 +26,10 @@ class Trials(NamedTuple):
     """Cases on which descriptions are tried, one a latent and case: is the latent active there?"""
 
     latent: Int[np.ndarray, "t"]
-    row: Int[np.ndarray, "t"]
+    row: Int[np.ndarray, "t"]  # of the codes: the case
     item: Int[np.ndarray, "t"]  # recommended in that case
-    active: Bool[np.ndarray, "t"]
-    m: int
+    active: Bool[np.ndarray, "t"]  # does the latent fire there?
+    m: int  # latents
 
 
 @dataclass(frozen=True)
@@ -39,12 +39,12 @@ class Confidence:
     A rate without a case to measure it on is 0, an AUROC .5: neither counts as a success.
     """
 
-    n_pos: Counts
-    n_neg: Counts
-    true_pos: Counts
-    true_neg: Counts
+    n_pos: Counts  # active cases tried
+    n_neg: Counts  # silent cases tried
+    true_pos: Counts  # active cases that the description predicts
+    true_neg: Counts  # silent cases that it leaves out
     auroc: Rates  # of the score itself, no threshold; ties count half
-    described: Bool[np.ndarray, "m"]
+    described: Bool[np.ndarray, "m"]  # is there a description?
     least: int  # positives and negatives that a verdict needs
 
     @property

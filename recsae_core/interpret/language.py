@@ -94,7 +94,7 @@ class Described(NamedTuple):
     """One description a latent, or why there is none."""
 
     texts: list[str | None]
-    failures: dict[int, str]
+    failures: dict[int, str]  # latent -> why
     usage: Usage
 
 

@@ -51,7 +51,7 @@ def build(
 
 
 def save(model: Recommender, folder: Path) -> None:
-    """Write the weights and the configuration to ``folder``, replacing what is there."""
+    """Write weights and configuration to ``folder``, replacing what is there; ``ValueError`` for a model not known."""
     kind = (type(model), type(getattr(model, "config", None)))
     name = next((name for name, known in MODELS.items() if known == kind), None)
     if name is None:

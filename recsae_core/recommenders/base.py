@@ -45,7 +45,7 @@ class Holdout:
     """Cases with the item that each user took next, and the items that are no longer news to the user."""
 
     cases: Cases
-    target: Int[Tensor, "n"]
+    target: Int[Tensor, "n"]  # the item taken next
     seen: Int[Tensor, "n s"]  # every earlier item of the user, also those before the history; right-padded with -1
 
     def __len__(self) -> int:
@@ -76,7 +76,7 @@ class Tails:
 
     cases: Cases
     case: Int[Tensor, "r"]  # the case a row belongs to
-    target: Int[Tensor, "r"]
+    target: Int[Tensor, "r"]  # the item taken next
     seen: Bool[Tensor, "r i"]  # every item that the user took before the target, also before the history
 
     def __len__(self) -> int:

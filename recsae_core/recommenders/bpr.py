@@ -23,7 +23,7 @@ Graph = tuple[Int[Tensor, "e"], Int[Tensor, "v"], Float[Tensor, "e"]]  # neighbo
 class BPRConfig(MFConfig):
     """Sizes of a ``BPRMF``."""
 
-    d: int = 64
+    d: int = 64  # width of the vectors
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ class FitConfig:
 
     epochs: int = 100  # 0: the model stays as it was initialised
     batch: int = 256  # cases a step
-    lr: float = 1e-3
+    lr: float = 1e-3  # the learning rate after the warm-up
     warmup: int = 0  # steps over which the learning rate rises linearly
     decay: str = "none"  # "none" | "cosine": to a hundredth of ``lr`` at the last epoch
     patience: int = 10  # evaluations without a new best before training stops

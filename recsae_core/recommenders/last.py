@@ -21,7 +21,7 @@ class LastConfig:
     """Sizes of a ``LastSASRec``."""
 
     n_items: int
-    d: int = 64
+    d: int = 64  # width of the vectors
     length: int = 20  # of a longer history the last items are read
     negatives: int = 1  # items drawn beside each positive
 

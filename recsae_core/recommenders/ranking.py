@@ -23,10 +23,10 @@ class Ranking:
     scorer that cannot tell items apart is not rewarded. A target that the user has seen before stands last.
     """
 
-    rank: Int[np.ndarray, "n"]
+    rank: Int[np.ndarray, "n"]  # of the target among the unseen items
     top: Int[np.ndarray, "n w"]  # the best items, best first; -1 where fewer are unseen
     n_items: int
-    ks: tuple[int, ...]
+    ks: tuple[int, ...]  # depths at which ``mean`` takes every metric
 
     def __getitem__(self, name: str) -> Float[np.ndarray, "n"]:
         """One value a case of ``ndcg@k``, ``hr@k`` (= ``recall@k``: one target), ``mrr@k`` or ``precision@k``."""
@@ -63,7 +63,7 @@ class SetRanking:
 
     rank: Int[np.ndarray, "n t"]  # 0 where a case has fewer targets
     unseen: Int[np.ndarray, "n"]  # items ranked
-    ks: tuple[int, ...]
+    ks: tuple[int, ...]  # depths at which ``mean`` takes every metric
 
     def __getitem__(self, name: str) -> Float[np.ndarray, "n"]:
         """One value a case of ``ndcg@k``, ``hr@k`` (is there one hit), ``recall@k``, ``mrr@k`` or ``percentile``.

@@ -27,7 +27,7 @@ class MFConfig:
 
     n_items: int
     n_users: int
-    d: int = 20
+    d: int = 20  # width of the vectors
     negatives: int = 1  # items drawn beside each positive
     l2: float = 0.0  # half of it times the squared lengths of a pair's vectors is added to the pair's loss
 
@@ -43,7 +43,7 @@ class MFConfig:
 class NCFConfig(MFConfig):
     """Sizes and the loss of an ``NCF``."""
 
-    hidden: Sequence[int] = (64, 32, 16)
+    hidden: Sequence[int] = (64, 32, 16)  # widths of the hidden layers
 
     def __post_init__(self) -> None:
         super().__post_init__()

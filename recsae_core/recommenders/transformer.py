@@ -24,9 +24,9 @@ class TransformerConfig:
     """Sizes of a ``Transformer``; ``dropout`` acts on embeddings, attention weights and both residual writes."""
 
     n_items: int
-    d: int = 64
+    d: int = 64  # width of the residual stream
     layers: int = 2
-    heads: int = 2
+    heads: int = 2  # of attention, each d / heads wide
     length: int = 128  # positions; of a longer history the last ones are read
     dropout: float = 0.1
     block: str = "gpt2"  # or "sasrec"

@@ -14,7 +14,7 @@ STATISTICS_ROWS = 20_000  # of a stream: what the SAE's statistics are taken fro
 class Batch(NamedTuple):
     """Rows of one step, in the units of the site."""
 
-    h: Tensor
+    h: Tensor  # [n, d]
     finish: Callable[[Tensor], Tensor] | None = None  # the rest of the recommender, where the rows come with one
     sides: Tensor | None = None  # [2, n], averages over users and over items, where both are among the rows
 

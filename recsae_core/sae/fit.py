@@ -31,14 +31,14 @@ class TrainConfig:
     rows: int | None = None  # rows to train on; exactly one of rows and epochs
     epochs: int | None = None  # passes over the rows
     batch: int = 512  # rows a step
-    lr: float = 1e-3
+    lr: float = 1e-3  # the learning rate after the warm-up
     warmup: int = 0  # rows over which the learning rate rises linearly from 0
     clip: float | None = 1.0  # largest norm of the gradient; None: not clipped
     dead_after: int = 100_000  # rows without firing after which a latent counts as dead
     sampling: Literal["shuffle", "replacement"] = "shuffle"  # of a tensor: shuffled epochs | independent draws
     log_every: int = 100_000  # rows
-    beta1: float = 0.9
-    beta2: float = 0.999
+    beta1: float = 0.9  # Adam's momentum
+    beta2: float = 0.999  # and its memory of squared gradients
 
     def __post_init__(self) -> None:
         if (self.rows is None) == (self.epochs is None):

@@ -15,12 +15,12 @@ class Reconstruction(NamedTuple):
     explained_variance: float  # 1 - var(error) / var(x) of each dimension, averaged over dimensions, as scikit-learn
     fvu: float  # squared error / squared distance from the mean, both summed over all entries
     mae: float  # mean |x - x_hat| over all entries
-    rmse: float
+    rmse: float  # root of the mean of (x - x_hat)^2 over all entries
     l0: float  # active latents a row
     dead: int  # latents active on no row
     below_tenth: int  # latents that never exceed 0.1
     fire_rate: Float[Tensor, "m"]  # share of rows on which each latent is active
-    rows: int
+    rows: int  # that were measured
 
 
 @torch.no_grad()

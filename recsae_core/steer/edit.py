@@ -33,8 +33,8 @@ class Units(NamedTuple):
 class Coded(NamedTuple):
     """Rows of a split with their dense code, made once for many edits."""
 
-    at: Int[Tensor, "r"]
-    z: Code
+    at: Int[Tensor, "r"]  # which rows of the split
+    z: Code  # dense
     back: Float[Tensor, "r d"]  # what the dictionary makes of the code
 
 
