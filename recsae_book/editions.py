@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
@@ -17,7 +18,7 @@ import yaml
 from pydantic import BaseModel
 from tqdm import tqdm
 
-from recsae_book import keys, notebooks, recipes, results, scoreboard
+from recsae_book import keys, knobs, notebooks, recipes, results, scoreboard
 from recsae_core import paths
 from recsae_core.files import write_json
 from recsae_core.strict import STRICT, parse
@@ -81,10 +82,15 @@ class Job:
         return notebooks.stored_key(self.target) != self.key
 
 
+@lru_cache(maxsize=4)
+def _profiles(text: str) -> dict[str, Any]:
+    return yaml.safe_load(text) or {}
+
+
 def profile(edition: str) -> Profile:
     """An edition's profile; ``ValueError`` names what ``book/profiles.yml`` has wrong or which editions it has."""
     path = paths.root() / "book" / "profiles.yml"
-    found = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    found = _profiles(path.read_text(encoding="utf-8"))
     if edition not in found:
         raise ValueError(f"edition {edition!r}: expected one of {', '.join(found)} ({path.name})")
     chosen = parse(Profile, found[edition], f"{path.name}: {edition}")
@@ -124,7 +130,8 @@ def parameters(edition: str, name: str) -> dict[str, Any]:
     chosen = profile(edition)
     if name not in chosen.notebooks:
         raise ValueError(f"{name}: the {edition} edition has {', '.join(chosen.notebooks)}")
-    return _given(chosen, name, notebooks.parameters(notebooks.parse(notebooks.source(name))))[0]
+    known = {one: default for one, default, _ in knobs.parameters_with_comments(notebooks.source(name))}
+    return _given(chosen, name, known)[0]
 
 
 def folder(edition: str) -> Path:

@@ -119,7 +119,9 @@ def test_term(capsys):
     step = 1e-6
     difference = (value(W.detach() + step * way) - value(W.detach() - step * way)) / (2 * step)
     torch.testing.assert_close((slope * way).sum(), difference.detach(), rtol=1e-5, atol=1e-8)
-    assert float(value(torch.eye(4, dtype=torch.float64).repeat(2, 1)[:6])) == pytest.approx(4 / 6)  # two pairs of twins
+    assert value(torch.eye(4, dtype=torch.float64).repeat(2, 1)[:6]).item() == pytest.approx(
+        4 / 6
+    )  # two pairs of twins
     near = numbers(script("term", capsys), "cosine")
     assert near == sorted(near, reverse=True) and near[-1] < near[0] / 2
 
