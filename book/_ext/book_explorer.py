@@ -69,7 +69,9 @@ class Explorer(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         up = needed(self.env)
-        tags = scripts(up, "data.js", "model.js", "view.js", "history.js", "card.js", "explorer.js")
+        tags = scripts(
+            up, "data.js", "model.js", "view.js", "history.js", "card.js", "concepts.js", "results.js", "explorer.js"
+        )
         return [
             nodes.raw(
                 "", f'<div class="explorer"><p class="x-without">{escape(WITHOUT)}</p></div>\n{tags}', format="html"

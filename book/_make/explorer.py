@@ -41,7 +41,7 @@ NOTES = {
     "terms forbid passing it on without permission.",
 }
 STATIC = Path(__file__).resolve().parents[1] / "_static" / "explorer"
-SCRIPTS = ("data.js", "model.js", "view.js", "history.js", "card.js", "explorer.js")
+SCRIPTS = ("data.js", "model.js", "view.js", "history.js", "card.js", "concepts.js", "results.js", "explorer.js")
 Packed = dict[str, Any]
 
 

@@ -10,7 +10,12 @@ window.RecsaeCard = (() => {
   const scale = (rows, text) => {
     const [left, width, step] = [92, 128, 24];
     const at = (v) => left + width * Math.min(Math.max(v, 0), 1);
-    const picture = svg("svg", { class: "x-plot", viewBox: `0 0 330 ${step * rows.length + 4}`, role: "img", "aria-label": text });
+    const picture = svg("svg", {
+      class: "x-plot",
+      viewBox: `0 0 330 ${step * rows.length + 4}`,
+      role: "img",
+      "aria-label": text,
+    });
     rows.forEach(({ name, value, low, high, strong }, i) => {
       const y = step * (i + 0.5) + 2;
       picture.append(
@@ -18,7 +23,11 @@ window.RecsaeCard = (() => {
         svg("line", { class: "x-rail", x1: left, x2: left + width, y1: y, y2: y }),
         svg("line", { class: strong ? "x-strong" : "x-weak", x1: at(low ?? 0), x2: at(high ?? value), y1: y, y2: y }),
         svg("circle", { class: strong ? "x-strong" : "x-weak", cx: at(value), cy: y, r: 5 }),
-        svg("text", { x: left + width + 10, y: y + 4, class: "x-number" }, low === undefined ? r(value) : `${r(value)} (${r(low)}, ${r(high)})`),
+        svg(
+          "text",
+          { x: left + width + 10, y: y + 4, class: "x-number" },
+          low === undefined ? r(value) : `${r(value)} (${r(low)}, ${r(high)})`,
+        ),
       );
     });
     return picture;
@@ -39,10 +48,19 @@ window.RecsaeCard = (() => {
         ],
         `Correlation on held-out items: this latent ${r(value)}, 95% interval ${r(low)} to ${r(high)}; best random direction ${r(c.null)}`,
       ),
-      el("p", {}, `Correlation of the latent with ${name} on the half of the items that did not name it, with its 95% interval. `,
-        `“Random” is the best of ${m} random directions, named in the same way. `, el(better(c) ? "span" : "strong", {}, verdict)),
-      el("p", {}, `It fires at ${percent(c.fires)} of the ${c.rows[1].toLocaleString("en")} ${what}. Where it fires, ${percent(c.precision)} are ${name}; `,
-        `it fires at ${percent(c.recall[c.label])} of those that are.`),
+      el(
+        "p",
+        {},
+        `Correlation of the latent with ${name} on the half of the items that did not name it, with its 95% interval. `,
+        `“Random” is the best of ${m} random directions, named in the same way. `,
+        el(better(c) ? "span" : "strong", {}, verdict),
+      ),
+      el(
+        "p",
+        {},
+        `It fires at ${percent(c.fires)} of the ${c.rows[1].toLocaleString("en")} ${what}. Where it fires, ${percent(c.precision)} are ${name}; `,
+        `it fires at ${percent(c.recall[c.label])} of those that are.`,
+      ),
     );
   };
 
@@ -59,13 +77,29 @@ window.RecsaeCard = (() => {
         ],
         `Share of ${name} in the top 10: ${percent(before)} without an edit, ${percent(after)} at dose ${dose}, ${percent(random)} after a random step of the same length`,
       ),
-      el("p", {}, `Share of ${name} in the top 10, mean of 64 users, with the 95% interval. A random step has the same length. `,
-        el(moves ? "span" : "strong", {}, moves ? "The latent moves the lists toward its name." : "The latent does not move the lists toward its name more than chance does.")),
+      el(
+        "p",
+        {},
+        `Share of ${name} in the top 10, mean of 64 users, with the 95% interval. A random step has the same length. `,
+        el(
+          moves ? "span" : "strong",
+          {},
+          moves
+            ? "The latent moves the lists toward its name."
+            : "The latent does not move the lists toward its name more than chance does.",
+        ),
+      ),
     );
   };
 
   const strongest = (c, known) => {
-    const rows = c.items.map((item) => el("li", { class: known.has[item].includes(c.label) ? "has" : "" }, el("span", { class: "x-title" }, known.titles[item])));
+    const rows = c.items.map((item) =>
+      el(
+        "li",
+        { class: known.has[item].includes(c.label) ? "has" : "" },
+        el("span", { class: "x-title" }, known.titles[item]),
+      ),
+    );
     return pane("Strongest items", el("ol", { class: "x-list plain" }, ...rows));
   };
 
@@ -77,15 +111,30 @@ window.RecsaeCard = (() => {
     const picture = svg("svg", { class: "x-plot", viewBox: "0 0 330 150", role: "img", "aria-label": text });
     const column = (n, i, up) => {
       const tall = (high * n) / most;
-      return svg("rect", { class: up ? "x-with" : "x-without", x: left + i * step + 1, width: step - 2, y: up ? middle - tall : middle + 1, height: tall });
+      return svg("rect", {
+        class: up ? "x-with" : "x-without",
+        x: left + i * step + 1,
+        width: step - 2,
+        y: up ? middle - tall : middle + 1,
+        height: tall,
+      });
     };
     picture.append(...c.with.map((n, i) => column(n, i, true)), ...c.without.map((n, i) => column(n, i, false)));
     picture.append(svg("line", { class: "x-axis", x1: left, x2: left + width, y1: middle + 0.5, y2: middle + 0.5 }));
-    picture.append(svg("text", { x: left + width, y: 20, "text-anchor": "end" }, `with ${name}`), svg("text", { x: left + width, y: 112, "text-anchor": "end" }, "without"));
-    picture.append(svg("text", { x: left, y: 140 }, "0"), svg("text", { x: left + width, y: 140, "text-anchor": "end" }, `activation ${c.most.toFixed(1)}`));
+    picture.append(
+      svg("text", { x: left + width, y: 20, "text-anchor": "end" }, `with ${name}`),
+      svg("text", { x: left + width, y: 112, "text-anchor": "end" }, "without"),
+    );
+    picture.append(
+      svg("text", { x: left, y: 140 }, "0"),
+      svg("text", { x: left + width, y: 140, "text-anchor": "end" }, `activation ${c.most.toFixed(1)}`),
+    );
     if (now > 0) {
       const x = left + (width * Math.min(now, c.most)) / c.most;
-      picture.append(svg("line", { class: "x-now", x1: x, x2: x, y1: 8, y2: 122 }), svg("text", { x: x + 4, y: 16 }, "here"));
+      picture.append(
+        svg("line", { class: "x-now", x1: x, x2: x, y1: 8, y2: 122 }),
+        svg("text", { x: x + 4, y: 16 }, "here"),
+      );
     }
     return pane("Activations where it fires", picture);
   };
@@ -95,11 +144,31 @@ window.RecsaeCard = (() => {
     const rows = shown.sort((one, two) => c.recall[two.a] - c.recall[one.a]).slice(0, 8);
     return pane(
       "Where it fires",
-      el("table", { class: "x-bars" },
+      el(
+        "table",
+        { class: "x-bars" },
         el("caption", { class: "visually-hidden" }, "Share of the rows of a kind at which the latent fires"),
-        el("tbody", {}, ...rows.map((l) => el("tr", { class: l.a === c.label ? "has" : "" }, el("th", { scope: "row" }, label(l)),
-          el("td", { class: "x-wide" }, el("span", { class: "x-bar", "aria-hidden": "true" }, el("span", { style: `width:${100 * c.recall[l.a]}%` }))),
-          el("td", {}, percent(c.recall[l.a]))))),
+        el(
+          "tbody",
+          {},
+          ...rows.map((l) =>
+            el(
+              "tr",
+              { class: l.a === c.label ? "has" : "" },
+              el("th", { scope: "row" }, label(l)),
+              el(
+                "td",
+                { class: "x-wide" },
+                el(
+                  "span",
+                  { class: "x-bar", "aria-hidden": "true" },
+                  el("span", { style: `width:${100 * c.recall[l.a]}%` }),
+                ),
+              ),
+              el("td", {}, percent(c.recall[l.a])),
+            ),
+          ),
+        ),
       ),
       el("p", {}, "Share of the rows of each genre at which the latent is active; the eight highest."),
     );
@@ -108,10 +177,37 @@ window.RecsaeCard = (() => {
   const logits = (c, known, effect) => {
     const order = Array.from(effect.keys()).sort((a, b) => effect[b] - effect[a]);
     const side = (title, items) =>
-      el("div", {}, el("h4", {}, title), el("ol", { class: "x-list plain" }, ...items.map((item) => el("li", { class: known.has[item].includes(c.label) ? "has" : "" },
-        el("span", { class: "x-title" }, known.titles[item]), el("span", { class: "x-score" }, signed(effect[item] * c.unit, 1))))));
-    return pane("Direct effect on scores", el("div", { class: "x-two" }, side("raised most", order.slice(0, SHOWN)), side("lowered most", order.slice(-SHOWN).reverse())),
-      el("p", {}, "What dose 1 would add to a score if the direction went straight to the items. What really happens, through the rest of the model, is in the lists above."));
+      el(
+        "div",
+        {},
+        el("h4", {}, title),
+        el(
+          "ol",
+          { class: "x-list plain" },
+          ...items.map((item) =>
+            el(
+              "li",
+              { class: known.has[item].includes(c.label) ? "has" : "" },
+              el("span", { class: "x-title" }, known.titles[item]),
+              el("span", { class: "x-score" }, signed(effect[item] * c.unit, 1)),
+            ),
+          ),
+        ),
+      );
+    return pane(
+      "Direct effect on scores",
+      el(
+        "div",
+        { class: "x-two" },
+        side("raised most", order.slice(0, SHOWN)),
+        side("lowered most", order.slice(-SHOWN).reverse()),
+      ),
+      el(
+        "p",
+        {},
+        "What dose 1 would add to a score if the direction went straight to the items. What really happens, through the rest of the model, is in the lists above.",
+      ),
+    );
   };
 
   // The panes of a concept; `now` is the activation of the latent for the case on the page.
@@ -121,7 +217,16 @@ window.RecsaeCard = (() => {
     const what = kind === "mf" ? "items" : "positions";
     return [
       el("h2", {}, `Latent ${concept.latent}: ${name} `, el("span", { class: "x-kind" }, kinds[own.kind])),
-      el("div", { class: "x-panes" }, worth(concept, name, m, what), steers(concept, name, dose), strongest(concept, known), histogram(concept, name, now), profile(concept, known), logits(concept, known, effect)),
+      el(
+        "div",
+        { class: "x-panes" },
+        worth(concept, name, m, what),
+        steers(concept, name, dose),
+        strongest(concept, known),
+        histogram(concept, name, now),
+        profile(concept, known),
+        logits(concept, known, effect),
+      ),
     ];
   };
   return { draw, better };

@@ -11,10 +11,22 @@ window.RecsaeHistory = (() => {
     let active = -1;
     const lower = titles.map((t) => t.toLowerCase());
     const input = el("input", {
-      type: "text", role: "combobox", id: "x-add", autocomplete: "off", placeholder: "Type a title", "aria-autocomplete": "list",
-      "aria-expanded": "false", "aria-controls": "x-offers",
+      type: "text",
+      role: "combobox",
+      id: "x-add",
+      autocomplete: "off",
+      placeholder: "Type a title",
+      "aria-autocomplete": "list",
+      "aria-expanded": "false",
+      "aria-controls": "x-offers",
     });
-    const offers = el("ul", { id: "x-offers", role: "listbox", "aria-label": "Titles", class: "x-offers", hidden: true });
+    const offers = el("ul", {
+      id: "x-offers",
+      role: "listbox",
+      "aria-label": "Titles",
+      class: "x-offers",
+      hidden: true,
+    });
     const list = el("ol", { class: "x-history", tabindex: "0", "aria-label": "History, the latest first" });
     const said = el("p", { class: "visually-hidden", role: "status", "aria-live": "polite" });
 
@@ -41,9 +53,25 @@ window.RecsaeHistory = (() => {
     const offer = () => {
       const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
       const fits = (text) => words.every((w) => text.includes(w));
-      offered = words.length ? Array.from(lower.keys()).filter((i) => fits(lower[i]) && !items.includes(i)).slice(0, OFFERED) : [];
+      offered = words.length
+        ? Array.from(lower.keys())
+            .filter((i) => fits(lower[i]) && !items.includes(i))
+            .slice(0, OFFERED)
+        : [];
       offers.replaceChildren(
-        ...offered.map((item, i) => el("li", { role: "option", id: `x-offer-${i}`, "aria-selected": "false", onmousedown: (e) => e.preventDefault(), onclick: () => take(item) }, titles[item])),
+        ...offered.map((item, i) =>
+          el(
+            "li",
+            {
+              role: "option",
+              id: `x-offer-${i}`,
+              "aria-selected": "false",
+              onmousedown: (e) => e.preventDefault(),
+              onclick: () => take(item),
+            },
+            titles[item],
+          ),
+        ),
       );
       offers.hidden = !offered.length;
       input.setAttribute("aria-expanded", String(!offers.hidden));
@@ -70,22 +98,30 @@ window.RecsaeHistory = (() => {
       const shown = [...items].reverse();
       const [item] = shown.splice(from, 1);
       if (to !== null) shown.splice(to, 0, item);
-      said.textContent = to === null ? `${titles[item]} removed` : `${titles[item]} is now number ${to + 1} from the latest`;
+      said.textContent =
+        to === null ? `${titles[item]} removed` : `${titles[item]} is now number ${to + 1} from the latest`;
       set(shown.reverse(), true);
       const row = list.children[Math.min(to ?? from, shown.length - 1)];
       if (!row) return input.focus();
       const wanted = row.querySelector(`button.${name}`);
       (wanted.disabled ? row.querySelector("button:not(:disabled)") : wanted).focus();
     };
-    const button = (name, sign, text, disabled, act) => el("button", { type: "button", class: name, "aria-label": text, title: text, disabled, onclick: act }, sign);
+    const button = (name, sign, text, disabled, act) =>
+      el("button", { type: "button", class: name, "aria-label": text, title: text, disabled, onclick: act }, sign);
     const draw = () => {
       const n = items.length;
       list.replaceChildren(
         ...[...items].reverse().map((item, i) =>
-          el("li", {}, el("span", {}, titles[item]),
+          el(
+            "li",
+            {},
+            el("span", {}, titles[item]),
             button("later", "↑", `Move ${titles[item]} up, to later`, i === 0, () => move(i, i - 1, "later")),
-            button("earlier", "↓", `Move ${titles[item]} down, to earlier`, i === n - 1, () => move(i, i + 1, "earlier")),
-            button("remove", "✕", `Remove ${titles[item]}`, false, () => move(i, null, "remove"))),
+            button("earlier", "↓", `Move ${titles[item]} down, to earlier`, i === n - 1, () =>
+              move(i, i + 1, "earlier"),
+            ),
+            button("remove", "✕", `Remove ${titles[item]}`, false, () => move(i, null, "remove")),
+          ),
         ),
       );
     };
@@ -94,9 +130,31 @@ window.RecsaeHistory = (() => {
       draw();
       if (tell) changed(items);
     };
-    const clear = el("button", { type: "button", class: "x-button", onclick: () => { set([], true); input.focus(); } }, "Start empty");
-    const box = el("div", { class: "x-editor" },
-      el("div", { class: "x-add" }, el("label", { for: "x-add" }, "Add a title"), el("div", { class: "x-combo" }, input, offers), clear), list, said);
+    const clear = el(
+      "button",
+      {
+        type: "button",
+        class: "x-button",
+        onclick: () => {
+          set([], true);
+          input.focus();
+        },
+      },
+      "Start empty",
+    );
+    const box = el(
+      "div",
+      { class: "x-editor" },
+      el(
+        "div",
+        { class: "x-add" },
+        el("label", { for: "x-add" }, "Add a title"),
+        el("div", { class: "x-combo" }, input, offers),
+        clear,
+      ),
+      list,
+      said,
+    );
     return { box, set };
   };
 

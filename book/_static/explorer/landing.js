@@ -17,7 +17,15 @@
     const has = (item) => known.has[item].includes(concept.label);
     const before = top(stop.scores, history, LISTED);
 
-    const slider = el("input", { type: "range", min: -1, max: 3, step: 0.1, value: 0, id: "steer-dose", list: "steer-zero" });
+    const slider = el("input", {
+      type: "range",
+      min: -1,
+      max: 3,
+      step: 0.1,
+      value: 0,
+      id: "steer-dose",
+      list: "steer-zero",
+    });
     const zero = el("datalist", { id: "steer-zero" }, el("option", { value: 0 }));
     const dose = el("output", { for: "steer-dose", class: "x-dose" });
     const list = el("ol", { class: "x-list" });
@@ -29,7 +37,9 @@
       const list10 = top(row === stop.h ? stop.scores : stop.finish(row), history, LISTED);
       const count = list10.filter(has).length;
       const by = moves(list10, before);
-      const rows = list10.slice(0, SHOWN).map((item, i) => ({ title: known.titles[item], has: has(item), mark: moved(by[i]) }));
+      const rows = list10
+        .slice(0, SHOWN)
+        .map((item, i) => ({ title: known.titles[item], has: has(item), mark: moved(by[i]) }));
       list.replaceChildren(...ranked(rows, name));
       dose.textContent = signed(amount, 1);
       slider.setAttribute("aria-valuetext", amount ? `dose ${amount}` : "dose 0, no edit");
@@ -40,9 +50,37 @@
     slider.addEventListener("change", () => {
       said.textContent = draw();
     });
-    const taken = el("p", { class: "steer-taken" }, el("span", {}, "Somebody took, among others: "), history.slice(-3).map((item) => known.titles[item]).join("; "), ".");
-    const control = el("label", { for: "steer-dose", class: "steer-label" }, "Less ", el("strong", {}, name), slider, "more");
-    box.querySelector(".steer-still").replaceWith(el("div", { class: "steer-live" }, taken, el("div", { class: "steer-control" }, control, zero, dose), list, share, said));
+    const taken = el(
+      "p",
+      { class: "steer-taken" },
+      el("span", {}, "Somebody took, among others: "),
+      history
+        .slice(-3)
+        .map((item) => known.titles[item])
+        .join("; "),
+      ".",
+    );
+    const control = el(
+      "label",
+      { for: "steer-dose", class: "steer-label" },
+      "Less ",
+      el("strong", {}, name),
+      slider,
+      "more",
+    );
+    box
+      .querySelector(".steer-still")
+      .replaceWith(
+        el(
+          "div",
+          { class: "steer-live" },
+          taken,
+          el("div", { class: "steer-control" }, control, zero, dose),
+          list,
+          share,
+          said,
+        ),
+      );
     draw();
   };
   for (const box of document.querySelectorAll(".steer")) start(box, window.RECSAE_EXPLORER);

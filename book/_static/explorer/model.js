@@ -53,7 +53,12 @@ window.RecsaeModel = (() => {
   const block = (w, name, heads, x, past) => {
     const d = x.length;
     const wide = d / heads;
-    const qkv = linear(w[`${name}.qkv.weight`], w[`${name}.qkv.bias`], layerNorm(x, w[`${name}.norm1.weight`], w[`${name}.norm1.bias`]), 3 * d);
+    const qkv = linear(
+      w[`${name}.qkv.weight`],
+      w[`${name}.qkv.bias`],
+      layerNorm(x, w[`${name}.norm1.weight`], w[`${name}.norm1.bias`]),
+      3 * d,
+    );
     const keys = [...past.keys, qkv.subarray(d, 2 * d)];
     const values = [...past.values, qkv.subarray(2 * d)];
     const mixed = new Float64Array(d);
@@ -73,7 +78,12 @@ window.RecsaeModel = (() => {
     }
     const y = plus(x, linear(w[`${name}.attention_out.weight`], w[`${name}.attention_out.bias`], mixed, d));
     const inner = layerNorm(y, w[`${name}.norm2.weight`], w[`${name}.norm2.bias`]);
-    const ffn = linear(w[`${name}.ffn_in.weight`], w[`${name}.ffn_in.bias`], inner, w[`${name}.ffn_in.bias`].length).map(gelu);
+    const ffn = linear(
+      w[`${name}.ffn_in.weight`],
+      w[`${name}.ffn_in.bias`],
+      inner,
+      w[`${name}.ffn_in.bias`].length,
+    ).map(gelu);
     const out = plus(y, linear(w[`${name}.ffn_out.weight`], w[`${name}.ffn_out.bias`], ffn, d));
     return { out, past: { keys, values } };
   };
@@ -108,7 +118,13 @@ window.RecsaeModel = (() => {
         before = pasts.slice();
         if (t < read.length - 1) run(h, pasts, site + 1, about.layers);
       });
-      const finish = (row) => linear(items, null, layerNorm(run(row, before.slice(), site + 1, about.layers), w["norm.weight"], w["norm.bias"]), nItems);
+      const finish = (row) =>
+        linear(
+          items,
+          null,
+          layerNorm(run(row, before.slice(), site + 1, about.layers), w["norm.weight"], w["norm.bias"]),
+          nItems,
+        );
       return { h, finish, scores: finish(h) };
     };
     return { stop, d, nItems, items };
@@ -137,7 +153,11 @@ window.RecsaeModel = (() => {
       const u = h.map((v, c) => (v - shift[c]) / scale[c] - w.b_dec[c]);
       const z = linear(w.W_enc, w.b_enc, u, m).map((v) => Math.max(v, 0));
       if (about.sparsifier === "topk") {
-        const kept = new Set(Array.from(z.keys()).sort((a, b) => z[b] - z[a] || a - b).slice(0, about.k));
+        const kept = new Set(
+          Array.from(z.keys())
+            .sort((a, b) => z[b] - z[a] || a - b)
+            .slice(0, about.k),
+        );
         return z.map((v, j) => (kept.has(j) ? v : 0));
       }
       return z;
