@@ -226,7 +226,8 @@ Player(
         for step, n, e in zip(watch, found.tolist(), error, strict=True)
     ],
     label=f"A bar for each of the {concepts} true directions, common ones "
-    "left, rare ones right: the cosine with its best latent.",
+    "left, rare ones right: the cosine with its best latent. Dashed: the mean "
+    f"for {m} random directions.",
     goal=0.9,
     chance=chance,
 )
@@ -238,7 +239,7 @@ from_zero.learning(watch, cosines, chance)
 # **What to look for.** Move the slider slowly through the first steps. The error falls at once, because any set of
 # directions copies a little, and not one direction is found: *a falling error is no sign of concepts*. Then they lock
 # in, one after the other. Common concepts (bars on the left) tend to come first, since the error that they cause is met
-# in every batch; look at the right for rare ones that come late, or not at all.
+# in every batch; but chance has a say, and some come late or not at all.
 #
 # Nobody told the SAE which directions are true, nor how many there are. It was asked to copy with few numbers, and the
 # cheapest way to do so is to use the directions of which the data are made.
@@ -251,7 +252,7 @@ from_zero.learning(watch, cosines, chance)
 # the fraction of variance unexplained: 0 is perfect, 1 is no better than the mean.
 
 
-# %%
+# %% tags=["skip-verify"]
 def measured(sae):
     """What an SAE does on fresh rows, and how close it is to the truth."""
     with torch.no_grad():
@@ -286,7 +287,7 @@ curves = {
 whole = {"found": int, "dead": int}
 pd.DataFrame(curves["TopK"] | curves["L1"]).T.round(2).astype(whole)
 
-# %% mystnb={"figure": {"caption": "How close the latents come to the true directions (left) and the error of the copy (right) over the number of active latents. The grey bar is the true number; dashed, random directions.", "name": "fig-zero-knobs"}, "image": {"alt": "Left, curves that peak near the grey bar and fall on both sides. Right, curves that fall all the way to the right."}}
+# %% tags=["skip-verify"] mystnb={"figure": {"caption": "How close the latents come to the true directions (left) and the error of the copy (right) over the number of active latents. The grey bar is the true number; dashed, random directions.", "name": "fig-zero-knobs"}, "image": {"alt": "Left, curves that peak near the grey bar and fall on both sides. Right, curves that fall all the way to the right."}}
 lines = {
     label: {
         name: (
@@ -326,7 +327,7 @@ figures.sweep(
 # L1 sum only ten times, so that the same weight means something else.
 
 
-# %%
+# %% tags=["skip-verify"]
 moved = x + 3 * normalize(torch.ones(d), dim=0)
 fresh_moved = fresh + 3 * normalize(torch.ones(d), dim=0)
 
@@ -362,7 +363,7 @@ pd.DataFrame(
 # `recsae_core.sae` is what the rest of the book uses: one class, whose sparsifier and loss are settings. Give it the
 # same first weights and the same batches as our lines above, and it should end at the same directions.
 
-# %%
+# %% tags=["skip-verify"]
 theirs = SAE(
     SAEConfig(d=d, m=m, sparsifier="topk", k=k, b_dec="zero"), generator(1)
 )
@@ -475,7 +476,7 @@ pd.DataFrame(
 # items, and count on the *other* half how often it fires where an item has this genre, or another one.
 
 
-# %%
+# %% tags=["skip-verify"]
 def fires(dictionary):
     """Share of each genre's rows on which each genre's latent fires."""
     half = halves[0]
@@ -488,7 +489,7 @@ def fires(dictionary):
     return z.numpy().T.astype(float) @ label / label.sum(0)
 
 
-# %% mystnb={"figure": {"caption": "For each genre (row) the latent that follows it best on half of the items, and how often it fires on items of each genre (column) of the other half: the SAE, and random directions with as many active latents.", "name": "fig-zero-firing"}, "image": {"alt": "Two square heatmaps of sixteen genres. The diagonal of the SAE is dark, with a few dark cells beside it; that of the random directions is pale."}}
+# %% tags=["skip-verify"] mystnb={"figure": {"caption": "For each genre (row) the latent that follows it best on half of the items, and how often it fires on items of each genre (column) of the other half: the SAE, and random directions with as many active latents.", "name": "fig-zero-firing"}, "image": {"alt": "Two square heatmaps of sixteen genres. The diagonal of the SAE is dark, with a few dark cells beside it; that of the random directions is pale."}}
 from_zero.firing(
     {name: fires(compared[name][0]) for name in ("SAE", "random directions")},
     names,

@@ -85,7 +85,7 @@ def learning(step: object, cosine: object, chance: Real) -> Figure:
         raise ValueError(f"{len(at)} steps and {len(value)} rows of cosines: expected as many")
     figure, grid = style.canvas(2.7)
     ax = grid[0, 0]
-    ax.plot(at + 1, value, color=style.SKY, linewidth=0.7, alpha=0.55)
+    ax.plot(at + 1, value, color="#a9cfe8", linewidth=0.7)
     ax.plot(at + 1, value.mean(1), color=style.BLUE, linewidth=2.4, label="mean of the true directions")
     ax.axhline(chance, color=style.GREY, linestyle="--", linewidth=1.4, label="the same for random directions")
     ax.set(xscale="log", xlabel="Training steps (and one)", ylabel="Cosine with the best latent", ylim=(None, 1.01))

@@ -56,8 +56,9 @@ class Player:
         )
         return f"""<div class="player" data-base="{BASE}" data-high="{HIGH}" data-goal="{100 * self.goal:g}">
 <link rel="stylesheet" href="../_static/player.css">
-<svg viewBox="0 0 {WIDE} {BASE + 8}" width="100%" role="img" aria-label="{html.escape(self.label)}" \
-font-size="14" fill="currentColor">{bars}{rules}</svg>
+<p class="player-label">{html.escape(self.label)}</p>
+<svg viewBox="0 0 {WIDE} {BASE + 8}" width="100%" aria-hidden="true" font-size="14" fill="currentColor">\
+{bars}{rules}</svg>
 <p class="player-caption" role="status">{html.escape(self.captions[-1])}</p>
 <script type="application/json" class="player-data">{carried}</script>
 <script defer src="../_static/player.js"></script>

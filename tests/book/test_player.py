@@ -81,7 +81,7 @@ class TestInABrowser:
     def test_everything_has_a_name(self, opened):
         assert opened.evaluate(f"{SLIDER}.getAttribute('aria-label')") == "Training step"
         assert opened.evaluate(f"{BUTTON}.textContent") == "Play"
-        assert opened.evaluate("document.querySelector('.player svg').getAttribute('aria-label')") == "Three bars"
+        assert opened.evaluate("document.querySelector('.player-label').textContent") == "Three bars"
         live = "document.querySelector('.player-caption').getAttribute('aria-live')"
         assert opened.evaluate(live) == "polite"
         opened.evaluate(f"{BUTTON}.click()")
