@@ -395,7 +395,7 @@ nulls = [kind for kind in answers if kind not in (*WAYS, *papers)]
 
 # %% tags=["hide-input"]
 FRESH_USERS = np.unique(cases_of(True).user[:KEPT], return_inverse=True)[1]
-DRAWS = 2000  # bootstrap samples
+DRAWS = 1000  # bootstrap samples
 G, L, U = "genres", "latents", "users"
 MEASURES = {  # field, what intervals draw, key, unit
     "Held-out r": ("r", G, "r_heldout", "Pearson r, mean over genres"),
@@ -416,6 +416,7 @@ def values_of(kind: str, measure: str) -> tuple[np.ndarray, float]:
     return values, values.shape[1] if counted else 1
 
 
+@cache
 def bootstrap(kind: str, measure: str) -> np.ndarray:
     """Means over drawn seeds and units, which are the same for all dictionaries but for latents."""
     (values, factor), unit = values_of(kind, measure), MEASURES[measure][1]
@@ -552,7 +553,8 @@ pd.DataFrame(told, index=["value", "low", "high"]).round(3)
 # ## Which sparsity suits which way?
 #
 # One common number of active latents is fair and arbitrary. Below, each way is trained at several. **Look for
-# crossings**: where lines cross, whoever picks the sparsity picks the winner.
+# crossings**: where lines cross, whoever picks the sparsity picks the winner. Each mark is one training; where a line
+# jumps between two neighbours, that is how much two trainings differ.
 
 # %% tags=["hide-input", "skip-verify"]
 first = seeds[0]

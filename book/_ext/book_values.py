@@ -25,6 +25,7 @@ PAPERS = {
     "recsae": "recsae: TopK SAE on the user side of any recommender",
     "seqrec": "seqrec: L1 SAE on the residual stream of a transformer",
     "monosemantic": "monosemantic: one SAE for user and item embeddings",
+    "compare": "Three papers, one model",
     "planted": "The planted world, where the truth is known",
     "data": "The data",
 }

@@ -6,7 +6,7 @@ from recsae_book.figures import style
 from recsae_book.figures.style import Figure, Real
 
 Place = tuple[Real, Real, Real, Real]  # what is kept; what is found with the ends of its interval
-GREYS = "sDvPX^*ph"  # markers of the nulls, none of them the round one of the ways
+GREYS = "PXv*p<>hd"  # markers of the nulls; the ways have the first of style.MARKERS
 
 
 @style.styled
@@ -41,14 +41,14 @@ def found_and_kept(
             style.interval([low], [high], y[None], f"{title}: {name}")
             way = name in ways
             color = style.PALETTE[ways.index(name)] if way else style.GREY
-            shape, face = ("o", color) if way else (GREYS[nulls.index(name)], "none")
+            shape, face = (style.MARKERS[ways.index(name)], color) if way else (GREYS[nulls.index(name)], "none")
             ax.vlines(x, low, high, color=color, linewidth=1.8 if way else 0.9, zorder=2 + way)
             look = {"s": 62 if way else 40, "marker": shape, "facecolor": face, "edgecolor": color, "zorder": 3 + way}
             ax.scatter(x, y, linewidth=1.2, label=str(name).replace("$", r"\$"), **look)
             if way and name in own.get(title, {}):
                 to_x, to_y, *_ = style.numbers(own[title][name], f"{title}: {name}, own")
                 ax.plot([x, to_x], [y, to_y], color=color, linewidth=1.0, linestyle=(0, (2, 2)), zorder=2)
-                ax.scatter(to_x, to_y, s=46, marker="o", facecolor="white", edgecolor=color, linewidth=1.4, zorder=3)
+                ax.scatter(to_x, to_y, s=46, marker=shape, facecolor="white", edgecolor=color, linewidth=1.4, zorder=3)
         ax.set(title=title, xlabel=xlabel, ylim=(min(0.0, ax.get_ylim()[0]), None))
         style.grid(ax, "both")
     style.legend(figure, 4)
