@@ -279,7 +279,7 @@ def trained(k=None, l1=0.0, rows=x, centred=False):
 
 
 topk = {n: trained(k=n) for n in sorted({1, 2, k, 6, 12})}
-l1 = {weight: trained(l1=weight) for weight in (0.1, 0.4, 1.0)}
+l1 = {weight: trained(l1=weight) for weight in (0.1, 0.4, 1.0, 2.0)}
 curves = {
     "TopK": {f"TopK, k = {n}": measured(one) for n, one in topk.items()},
     "L1": {f"L1, weight {w}": measured(one) for w, one in l1.items()},
@@ -287,7 +287,7 @@ curves = {
 whole = {"found": int, "dead": int}
 pd.DataFrame(curves["TopK"] | curves["L1"]).T.round(2).astype(whole)
 
-# %% tags=["skip-verify"] mystnb={"figure": {"caption": "How close the latents come to the true directions (left) and the error of the copy (right) over the number of active latents. The grey bar is the true number; dashed, random directions.", "name": "fig-zero-knobs"}, "image": {"alt": "Left, curves that peak near the grey bar and fall on both sides. Right, curves that fall all the way to the right."}}
+# %% tags=["skip-verify"] mystnb={"figure": {"caption": "How close the latents come to the true directions (left) and the error of the copy (right) over the number of active latents. The grey bar is the true number; dashed, random directions.", "name": "fig-zero-knobs"}, "image": {"alt": "Left, two curves that peak near the grey bar and fall on both sides, in the end to the dashed line. Right, two curves that fall all the way to the right."}}
 lines = {
     label: {
         name: (
@@ -315,9 +315,10 @@ figures.sweep(
 
 # %% [markdown]
 # **What to look for.** On the right every curve falls all the way: more active latents, a better copy. On the left the
-# curves have a *peak*, and it lies where about as many latents are active as concepts are present, or a little below.
+# curves have a *peak*, and it lies where about as many latents are active as concepts are present, or a little beside.
 # **A better copy is not a better reading**, and where the truth is unknown only the right panel can be drawn. That is
-# why this book judges an SAE by what its latents mean on new items, never by its error alone.
+# why this book judges an SAE by what its latents mean on new items, never by its error alone. (At an equal L0 the copies
+# of L1 are worse: its price is paid on the *size* of the latents too, so they end below the strengths they stand for.)
 #
 # **Dead latents, and the scale of the rows.** A latent that never fires is **dead**: no gradient reaches it, and it
 # mostly stays dead. Some are harmless (there are more latents than concepts). But two properties of the *rows* matter that

@@ -240,8 +240,8 @@ has = torch.from_numpy(world.attributes).float()
 common = (has @ has.T > 0).float()
 neighbour = common.gather(1, close.argmax(1, keepdim=True)).flatten()
 chance = (common.sum(1) - 1) / (n_items - 1)
-print(f"{neighbour.mean():.0%} of the nearest neighbours share a genre,")
-print(f"{chance.mean():.0%} of random pairs do")
+print(f"{neighbour.mean():.1%} of the nearest neighbours share a genre,")
+print(f"{chance.mean():.1%} of random pairs do")
 
 # %% [markdown]
 # Genres are *regions* of the cloud. Are they *coordinates*? Rank the items by one number of their vectors, or by their
