@@ -4,6 +4,7 @@
 """
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
@@ -22,6 +23,10 @@ class Verdict:
 
     def __repr__(self) -> str:
         return f"Exercise {self.exercise}: {'right' if self.ok else 'not yet'}. {self.message}"
+
+    def _repr_markdown_(self) -> str:  # in a notebook the sentence wraps, as text does
+        text = re.sub(r"([\\`*_\[\]<>$|~#])", r"\\\1", " ".join(self.message.split()))
+        return f"**Exercise {self.exercise}: {'right' if self.ok else 'not yet'}.** {text}"
 
 
 class Wrong(Exception):

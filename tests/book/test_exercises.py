@@ -117,6 +117,8 @@ def test_no_check_raises_whatever_it_is_given():
 
     assert ask(None) == ask(...) == Verdict("0.1", False, "There is no answer yet.")
     assert ask(3).ok and str(ask(3)) == "Exercise 0.1: right. Go on."
+    assert ask(3)._repr_markdown_() == "**Exercise 0.1: right.** Go on."
+    assert Verdict("0.1", False, "a_b * <c>\n[d]")._repr_markdown_().endswith(r"** a\_b \* \<c\> \[d\]")
     assert not ask(4).ok and ask(4).message == "Another number."
     assert "one number" in ask("three").message and "one number" in ask([1, 2]).message
     assert "finite" in ask(float("nan")).message
