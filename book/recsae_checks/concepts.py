@@ -21,17 +21,16 @@ def ex_7_1(
     rows = coherence.strongest(csc_array(np.where(z > 0, z, 0)), n)
     enough = (rows >= 0).all(1)
 
-    def repeated(of: np.ndarray) -> np.ndarray:
-        listed = np.sort(of[rows[enough]], axis=1)
-        return (np.diff(listed, axis=1) == 0).any(1)
+    def repeated(of: np.ndarray) -> float:
+        return coherence.repeats(of[rows[enough]]).repeat_share
 
-    right = repeated(item).mean()
+    right = repeated(item)
     for mistake, message in (
         (
-            repeated(item).sum() / z.shape[1],
+            right * enough.sum() / z.shape[1],
             "You divide by all latents, also by those with too few cases to count.",
         ),
-        (repeated(user).mean(), "That is how often a user comes twice. Look at the items that are recommended."),
+        (repeated(user), "That is how often a user comes twice. Look at the items that are recommended."),
         (1 - right, "You counted the latents whose items are all different."),
     ):
         expect(abs(right - mistake) < 2e-3 or abs(again - mistake) > 1e-3, message)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 
 import numpy as np
+import pandas as pd
 from scipy import stats
 
 from recsae_checks import exercise, expect, number
@@ -151,11 +152,11 @@ def world_of_popularity(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def strata(z: np.ndarray, has: np.ndarray, count: np.ndarray, bins: int) -> tuple[np.ndarray, np.ndarray]:
     """The contrast in each stratum that has both kinds, and the items that have the genre there."""
-    groups = np.array_split(np.argsort(-count, kind="stable"), bins)
-    both = [b for b in groups if has[b].any() and not has[b].all()]
-    found = [(z[b][has[b]].mean() - z[b][~has[b]].mean(), has[b].sum()) for b in both]
-    contrast, weight = map(np.array, zip(*found, strict=True))
-    return contrast, weight
+    place = np.argsort(np.argsort(-count, kind="stable"), kind="stable")
+    table = pd.DataFrame({"group": place * bins // len(z), "has": has, "z": z}).groupby(["group", "has"])["z"]
+    mean, size = (table.agg(what).unstack() for what in ("mean", "size"))
+    both = mean.notna().all(axis=1)
+    return (mean[True] - mean[False])[both].to_numpy(), size.loc[both, True].to_numpy()
 
 
 @exercise("8.5")

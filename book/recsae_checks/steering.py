@@ -9,16 +9,16 @@ from torch import Tensor
 from recsae_checks import exercise, expect
 from recsae_core.recommenders.base import Split
 from recsae_core.sae.base import Dictionary
+from recsae_core.steer import response as responses
 from recsae_core.steer.edit import RULES
 from recsae_core.steer.methods import Lists
 
-K = 10
 RAGGED = (3, 1, 5, 2)  # positions of the cases on which rows are tried
 
 
 def best(scores: Tensor, seen: Tensor) -> Tensor:
-    """The ten best unseen items of each list."""
-    return scores.masked_fill(seen, -torch.inf).topk(K, dim=1).indices
+    """What a user is shown: the first places, without what was seen."""
+    return responses.ranked(scores, seen, torch.zeros(len(seen), dtype=torch.long))[0]
 
 
 def in_common(one: Tensor, other: Tensor) -> float:
