@@ -81,10 +81,14 @@ class Page:
         preference = [{"name": "prefers-color-scheme", "value": theme}]
         self.call("Emulation.setEmulatedMedia", features=preference)
         self.call("Page.navigate", url=path if isinstance(path, str) else path.resolve().as_uri())
+        self.loads()
+        self.evaluate("window.MathJax && MathJax.startup ? MathJax.startup.promise.then(() => true) : true")
+
+    def loads(self) -> None:
+        """Wait until the page that is on its way is there."""
         deadline = time.monotonic() + 30
         while not self.loaded and time.monotonic() < deadline:
             self._note(json.loads(self.socket.recv()))
-        self.evaluate("window.MathJax && MathJax.startup ? MathJax.startup.promise.then(() => true) : true")
 
     def resize(self, width: int, height: int = 900) -> None:
         """Another window for the same page."""

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 from book_source import ROOT, build
-from chromium import Page, browser
+from filelock import FileLock
 from requirements import needs
 
 from recsae_book.book import lay_out
+from recsae_book.chromium import Page, browser
 
 sys.path.insert(0, str(ROOT / "book" / "_ext"))
 
@@ -20,12 +21,18 @@ def html(tmp_path_factory) -> Path:
     """The built pages of the published edition; ``$RECSAE_HTML`` names other pages to look at, built already."""
     if built := os.environ.get("RECSAE_HTML"):
         return Path(built)
-    folder = tmp_path_factory.mktemp("published")
-    source = folder / "src"
-    source.mkdir()
-    lay_out(source)
-    done = build(source, folder)
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
+    mine = tmp_path_factory.getbasetemp()
+    shared = mine.parent if os.environ.get("PYTEST_XDIST_WORKER") else mine  # one build for all processes
+    folder = shared / "published"
+    with FileLock(f"{folder}.lock"):
+        if not (folder / "done").is_file():
+            source = folder / "src"
+            source.mkdir(parents=True)
+            lay_out(source)
+            done = build(source, folder)
+            (folder / "done").write_text(f"{done.returncode}\n{done.stdout[-3000:]}{done.stderr[-6000:]}")
+    code, _, said = (folder / "done").read_text().partition("\n")
+    assert code == "0", said
     return folder / "_build" / "html"
 
 
