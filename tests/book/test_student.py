@@ -14,6 +14,8 @@ sys.path.insert(0, str(ROOT / "book" / "_make"))
 import exercises
 import student
 
+from recsae_core import paths
+
 # runs every notebook of a folder cell by cell, with what the folder has and nothing else of the project
 RUNNER = """
 import json, sys
@@ -47,7 +49,7 @@ def test_the_zip_holds_the_notebooks_the_packages_and_no_more_checkpoints_than_t
         held = {name.removeprefix("student/") for name in archive.namelist()}
     assert {f"notebooks/{name}.ipynb" for name in names} == {n for n in held if n.endswith(".ipynb")}
     assert {*student.FILES, "README.md", "recsae_core/__init__.py", "book/recsae_checks/__init__.py"} <= held
-    folders = {f.relative_to(ROOT).as_posix() for f in student.checkpoints(names)}
+    folders = {f.relative_to(paths.root()).as_posix() for f in student.checkpoints(names)}
     assert folders and folders == {n.rpartition("/")[0] for n in held if n.startswith("data/checkpoints/")}
     assert not [n for n in held if "wrong_answers" in n or "__pycache__" in n or n.endswith((".html", ".pyc"))]
     assert made.stat().st_size < 3e6
