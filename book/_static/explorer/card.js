@@ -4,7 +4,7 @@ window.RecsaeCard = (() => {
   const { el, svg, label, kinds, signed, percent } = window.RecsaeView;
   const SHOWN = 4; // items raised and lowered
   const pane = (title, ...what) => el("section", { class: "x-pane" }, el("h3", {}, title), ...what);
-  const r = (v) => v.toFixed(2);
+  const r = (v) => v.toFixed(2).replace("-", "−");
 
   // Values on one scale from 0 to 1, each a row with its name and number; a low and a high draw an interval.
   const scale = (rows, text) => {

@@ -83,6 +83,8 @@ window.RecsaeConcepts = (() => {
     const set = (concepts, labels, latent) => {
       shown = { concepts, labels, latent };
       draw();
+      const row = list.querySelector(".chosen");
+      if (row) list.scrollTop = row.offsetTop - list.clientHeight / 2;
     };
     const field = (text, control) => el("label", { for: control.id, class: "x-field" }, text, control);
     const fields = el("div", { class: "x-fields" }, field("Search", search), field("Order", order));

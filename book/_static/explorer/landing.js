@@ -20,7 +20,7 @@
     const slider = el("input", {
       type: "range",
       min: -1,
-      max: 3,
+      max: 2,
       step: 0.1,
       value: 0,
       id: "steer-dose",
