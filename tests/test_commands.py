@@ -199,3 +199,14 @@ def test_the_page_of_a_run_has_its_parameters_and_no_link_that_leads_nowhere(roo
     text = page.read_text()
     assert "a run of your own" in text and "n=4" in text and "Another page" in text
     assert "02_second" not in text and 'href="https://example.org"' in text
+
+
+def test_a_page_that_an_edition_could_not_run_says_that_it_is_published(root):
+    run = executed(root, n=4)
+    (root / "notebooks/01_first.ipynb").write_text(run.read_text())
+    profiles = root / "book/profiles.yml"
+    profiles.write_text(profiles.read_text() + "mine: {like: planted}\n")
+    staged(root)
+    where = book.stage("mine")
+    page = nbformat.read(where / "notebooks/01_first.ipynb", as_version=4)
+    assert "was not run in the mine edition: it shows the published one" in page.cells[1].source

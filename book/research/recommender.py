@@ -43,7 +43,7 @@ class PureSVD(Recommender):
         return self.eval()
 
     def forward(self, cases: Cases, items: Tensor | None = None) -> Tensor:
-        """Scores [n, c]: the whole way in one line, without the split."""
+        """Scores [n, c]: the whole way, without the split."""
         history, V = check_histories(cases, self.n_items), self._candidates(items)
         near = self.V @ V.T  # of every item to every candidate
         return torch.stack([near[items[items >= 0]].sum(0) for items in history])
