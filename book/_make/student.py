@@ -81,7 +81,8 @@ def title(page: str) -> str:
         return "exercise " + name[3:].replace("-", ".")
     root = paths.root()
     for path in [root / "notebooks" / f"{name.partition('.')[0]}.py", *(root / "book").rglob(f"{name}*.md")]:
-        if path.is_file() and (found := re.search(r"^(?:# )?# (.+)$", path.read_text(encoding="utf-8"), re.MULTILINE)):
+        heading = "^# # (.+)$" if path.suffix == ".py" else "^# (.+)$"
+        if path.is_file() and (found := re.search(heading, path.read_text(encoding="utf-8"), re.MULTILINE)):
             return found[1]
     return name
 

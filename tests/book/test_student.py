@@ -14,6 +14,7 @@ sys.path.insert(0, str(ROOT / "book" / "_make"))
 import exercises
 import student
 
+from recsae_book import notebooks
 from recsae_core import paths
 
 # runs every notebook of a folder cell by cell, with what the folder has and nothing else of the project
@@ -132,6 +133,8 @@ def test_text_of_the_book_becomes_text_of_a_notebook():
         "## Title\n\n<details><summary>Hint</summary>\n\nLook at `x`.\n\n</details>\n\n"
         f"As in *{student.title('04_genre_heatmap')}* and *exercise 2.1*."
     )
+    assert student.title("02_recommender") in notebooks.source("02_recommender").read_text(encoding="utf-8")
+    assert student.title("glossary") == "Glossary" and student.title("nowhere") == "nowhere"
     assert student.plain("$\\mathrm{taken} (1)$ and [a page](https://a.org)") == (
         "$\\mathrm{taken} (1)$ and [a page](https://a.org)"
     )
