@@ -16,7 +16,7 @@
 #
 # What is a good list, how is it measured, and how does one fool oneself? The exercises compute the metrics of this book
 # by hand, take a recommender apart, and end with two ways to get a number that is too good. All of it runs on the
-# planted world, with the transformer of [the chapter on recommenders](02_recommender), which is trained already.
+# planted world, with the transformer of [the chapter on recommenders](02_recommender.ipynb), which is trained already.
 #
 # One star: predict or read a number. Two stars: write a few lines. Three stars: a small piece of research, with a part
 # that can be checked. The last cell of each exercise says what is wrong, and never what the answer is.
@@ -317,7 +317,10 @@ popular = build("most-popular", n_items=n_items).learn(parts.train)
 unseen = n_items - (held.seen >= 0).sum(1).numpy()
 for name, scorer in {"transformer": model, "popularity": popular}.items():
     rank = np.minimum(ranking.evaluate(scorer, held).rank, unseen)
-    sampled = [hit_if_sampled(r, u, 99, 10) for r, u in zip(rank, unseen)]
+    sampled = [
+        hit_if_sampled(r, u, 99, 10)
+        for r, u in zip(rank, unseen, strict=True)
+    ]
     print(f"{name}: {np.mean(rank <= 10):.3f} -> {np.mean(sampled):.3f}")
 
 # %% [markdown] tags=["solution"]

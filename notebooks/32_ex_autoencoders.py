@@ -17,7 +17,7 @@
 # A row becomes a code, the code becomes a row again, and nearly all of the code is zero. The exercises write each of
 # these steps, count what is left over, show two ways in which an objective is cheated, and end with the question that
 # matters most: is a good copy a good reading? They use the rows and the autoencoders of
-# [the world with a known truth](03_planted_truth).
+# [the world with a known truth](03_planted_truth.ipynb).
 #
 # One star: predict or read a number. Two stars: write a few lines. Three stars: a small piece of research, with a part
 # that can be checked. The last cell of each exercise says what is wrong, and never what the answer is.

@@ -17,7 +17,7 @@
 # A score says something only beside what a dictionary gets that cannot know. The exercises build such nulls: random
 # directions that are as sparse as the autoencoder, genres that are shuffled in two ways, and one of your own. In
 # between they count: how many of sixteen tests succeed by luck, and how many shuffles a claim needs. The chapter
-# behind them asks [whether anything else would have done as well](05_controls).
+# behind them asks [whether anything else would have done as well](05_controls.ipynb).
 #
 # One star: predict or read a number. Two stars: write a few lines. Three stars: a small piece of research, with a part
 # that can be checked. The last cell of each exercise says what is wrong, and never what the answer is.

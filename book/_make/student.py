@@ -8,12 +8,14 @@ The student's folder is searched for every line of every solution before it is k
 
 import argparse
 import html
+import io
 import json
 import re
 import shutil
 import sys
 import zipfile
 from collections.abc import Iterable, Iterator
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -149,7 +151,9 @@ def lay_out(folder: Path, solutions: bool) -> None:
 def marking(path: Path) -> str:
     """Marking notes: of each exercise the solution, the reason, and what the check says to stored mistakes."""
     wrong = exercises.wrong_answers(path.stem)
-    played, parts = exercises.play(path, wrong), [f"# {title(path.stem)}: marking notes"]
+    with redirect_stdout(io.StringIO()):
+        played = exercises.play(path, wrong)
+    parts = [f"# {title(path.stem)}: marking notes"]
     for e in exercises.read(notebooks.parse(path)):
         parts.append(f"## {e.number} {'★' * e.grade} {e.title}")
         parts += [f"```python\n{code}\n```" for code in e.solution] + [plain(why) for why in e.why]
