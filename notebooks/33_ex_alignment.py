@@ -17,7 +17,7 @@
 # "Latent 85 is the Song latent" is a claim about numbers: a correlation, an area under a curve, an interval. The
 # exercises compute each of them, and then find three ways in which the claim comes out too strong: the best of many is
 # taken, rows are counted where items decide, and a latent has holes that its score does not show. The chapters behind
-# them are [the heat map of latents and genres](04_genre_heatmap.ipynb) and [what it means](08_meaning).
+# them are [the heat map of latents and genres](04_genre_heatmap.ipynb) and [what it means](08_meaning.ipynb).
 #
 # One star: predict or read a number. Two stars: write a few lines. Three stars: a small piece of research, with a part
 # that can be checked. The last cell of each exercise says what is wrong, and never what the answer is.
