@@ -154,7 +154,7 @@ def once(name: str, given: Mapping[str, Any], out: Path | None = None, edition: 
 
     source = find(name)
     chosen = (editions.parameters(edition, source.stem) if edition else {}) | check(source, given)
-    check_data(notebooks.parameters(notebooks.parse(source)) | chosen)
+    check_data({one: default for one, default, _ in knobs.parameters_with_comments(source)} | chosen)
     where = (out or paths.root() / "runs" / f"{source.stem}-{recipes.digest(chosen)[:8]}").resolve()
     where.parent.mkdir(parents=True, exist_ok=True)
     about = {"edition": "run", "parameters": chosen, "packages": editions.installed()}
