@@ -115,7 +115,8 @@ popularity = np.bincount(parts.train.item, minlength=parts.train.n_items)
 # ## The rows, and the split that keeps choosing from scoring
 #
 # Dictionaries are trained, and nulls fitted, on the vectors of the *sae* users. All is measured on vectors of the
-# other users. A row is a moment: what somebody had taken so far, and the vector from which the next list is made.
+# other users, whom the recommender has seen and no dictionary has. A row is a moment: what somebody had taken so far, and
+# the vector from which the next list is made.
 #
 # Other users are not enough. They take the same films, and a latent that knows three famous westerns by heart would
 # pass. So the *items* are halved, each half with popular and rare ones. What a latent is about is decided on one half
