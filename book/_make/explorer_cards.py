@@ -1,8 +1,8 @@
 """The feature cards of the explorer: a name for each latent, what the name is worth on other items, and the nulls.
 
 A latent is named on half of the items, after the label with which it correlates most, and scored on the other half.
-Beside it stand what the best of as many random directions reaches by the same rule, and what a random step of the same
-length does to the lists.
+Beside it stand what the best of as many random directions reaches by the same rule, and what a step of the same length
+does to the lists, along that direction and along any.
 """
 
 from typing import Any, NamedTuple
@@ -70,8 +70,8 @@ def cards(
     chosen[:, np.isnan(found.on_items(~half)).all(0)] = -1.0
     best = chosen.argmax(1)
     r, low, high = _scored(found, ~half, best, g)
-    null = _random_best(dictionary, fit, h, item, known, half, seed)
-    before, after, null_after, spread = _steered(dictionary, lists, known.has, best, unit, seed)
+    null, rivals = _random_best(dictionary, fit, h, item, known, half, seed)
+    before, after, spread, others = _steered(dictionary, lists, known.has, best, unit, rivals, seed)
     codes = alignment.nonzero(dictionary, h)
     out = []
     for j in np.argsort(-r, kind="stable"):
@@ -96,7 +96,7 @@ def cards(
                 "with": np.histogram(z[yes & (z > 0)], ends)[0].tolist(),
                 "without": np.histogram(z[~yes & (z > 0)], ends)[0].tolist(),
                 "rows": [int(found.count @ known.has[:, best[j]]), len(item)],
-                "steer": [_short(x) for x in (before[best[j]], after[j], *spread[j], null_after[j])],
+                "steer": [_short(x) for x in (before[best[j]], after[j], *spread[j], *others[j])],
             }
         )
     return out
@@ -127,15 +127,22 @@ def _random_best(
     known: Labels,
     half: Bool[np.ndarray, "i"],
     seed: int,
-) -> Float[np.ndarray, "a"]:
-    """Held-out r of the best of as many random directions, as sparse; chosen on the same half, mean over draws."""
+) -> tuple[Float[np.ndarray, "a"], Float[Tensor, "r a d"]]:
+    """Held-out r of the best of as many random directions, as sparse, for each label, mean of draws; and what it adds.
+
+    It is chosen on the same half as the latents' names; what it adds has length 1.
+    """
     active = float((dictionary.encode(fit).dense() > 0).sum(1).float().mean())
-    found = []
+    found, rivals = [], []
     for draw in range(DRAWS):
         g = torch.Generator().manual_seed(1000 * seed + draw)
         random = dictionaries.random_relu(fit, dictionary.m, active, g)
-        found.append(alignment.held_out_max(alignment.align(random, h, item, known.has), half[None])[0])
-    return np.nan_to_num(np.mean(found, 0))
+        all_of = alignment.align(random, h, item, known.has)
+        halved = alignment.Halved(all_of.r, all_of.on_items(half)[None], all_of.on_items(~half)[None])
+        found.append(halved.held_out[0])
+        steps = effects.directions(random)[torch.from_numpy(halved.latents[0])]
+        rivals.append(torch.nn.functional.normalize(steps, dim=1))
+    return np.nan_to_num(np.mean(found, 0)), torch.stack(rivals)
 
 
 @torch.no_grad()
@@ -145,9 +152,13 @@ def _steered(
     has: Bool[np.ndarray, "i a"],
     best: Int[np.ndarray, "m"],
     unit: Float[Tensor, "m"],
+    rivals: Float[Tensor, "r a d"],
     seed: int,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Mean share of each latent's label in the top 10: before, after, after a random step as long, and the interval."""
+    """Mean share in the top 10: of each label before; of each latent's own after, with its interval; and after others.
+
+    The others are steps as long: along any direction, and along the random directions that are best for the label.
+    """
     g, split = torch.Generator().manual_seed(seed), lists.split
     has_label = torch.from_numpy(has)
 
@@ -157,15 +168,16 @@ def _steered(
     before = has_label[top(split.h)].float().mean((0, 1)).numpy()
     length = effects.directions(dictionary).norm(dim=1) * unit * DOSE
     draws = np.random.default_rng(seed).integers(len(split.h), size=(400, len(split.h)))
-    after, null, spread = np.zeros(dictionary.m), np.zeros(dictionary.m), np.zeros((dictionary.m, 2))
+    after, spread, others = np.zeros(dictionary.m), np.zeros((dictionary.m, 2)), np.zeros((dictionary.m, 2))
     for j, label in enumerate(best.tolist()):
         if not unit[j] > 0:
             continue
         share = has_label[top(edit(split, dictionary, [j], "add", DOSE, unit=unit)), label].float().mean(1).numpy()
         step = torch.nn.functional.normalize(torch.randn(split.h.shape, generator=g), dim=1) * length[j]
         after[j], spread[j] = share.mean(), np.quantile(share[draws].mean(1), (0.025, 0.975))
-        null[j] = has_label[top(split.h + step), label].float().mean()
-    return before, after, null, spread
+        rival = rivals[j % len(rivals), label] * length[j]
+        others[j] = [float(has_label[top(split.h + s), label].float().mean()) for s in (step, rival)]
+    return before, after, spread, others
 
 
 def _short(x: Any) -> float:

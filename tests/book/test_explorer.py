@@ -250,6 +250,8 @@ def test_cards_say_what_a_reader_must_know(data):
         assert 0.05 < np.mean(better) < 0.6  # some names hold, and many are no better than chance
         strong = [c for c in model["concepts"][:10] if known[c["label"]]["kind"] == "genre"]
         assert all(c["steer"][2] > max(c["steer"][0], c["steer"][4]) for c in strong)
+        before, _, _, _, step, rival = np.transpose([c["steer"] for c in model["concepts"]])
+        assert abs(step.mean() - before.mean()) < 0.05 < rival.mean() - before.mean()  # a weak null and a strong one
 
 
 def test_no_name_of_a_frequent_word_is_rare(data):
@@ -399,11 +401,13 @@ class TestInABrowser:
     def test_a_weak_name_is_called_weak(self, alone, page, data):
         weak = next(c for c in data["models"][0]["concepts"] if c["r"][1] <= c["null"])
         load(page, alone, f"model=transformer&user=0&latent={weak['latent']}&dose=0")
-        assert "treat it as chance" in page.evaluate("document.querySelector('.x-pane strong').textContent")
-        row = f"document.querySelector('.x-concepts [value=\"{weak['latent']}\"]').parentElement"
-        assert page.evaluate(f"{row}.className") == "weak chosen" and "no better than chance" in page.evaluate(
-            f"{row}.textContent"
+        assert "The best random direction does as well" in page.evaluate(
+            "document.querySelector('.x-pane strong').textContent"
         )
+        row = f"document.querySelector('.x-concepts [value=\"{weak['latent']}\"]').parentElement"
+        assert page.evaluate(
+            f"{row}.className"
+        ) == "weak chosen" and "no better than the best random direction" in page.evaluate(f"{row}.textContent")
 
     def test_the_address_keeps_the_state_and_survives_nonsense(self, alone, page, data):
         latent = data["models"][0]["concepts"][5]["latent"]

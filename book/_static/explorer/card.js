@@ -33,12 +33,14 @@ window.RecsaeCard = (() => {
     return picture;
   };
 
+  // Does the name hold, and does the latent steer toward it, better than random directions?
   const better = (c) => c.r[1] > c.null;
+  const further = ({ steer: [before, , low, , any, rival] }) => low > Math.max(before, any, rival);
   const worth = (c, name, m, what) => {
     const [value, low, high] = c.r;
     const verdict = better(c)
       ? "The interval lies above the best random direction."
-      : "The name holds no better than that of the best random direction: treat it as chance.";
+      : "The best random direction does as well.";
     return pane(
       "Does the name hold?",
       scale(
@@ -65,28 +67,29 @@ window.RecsaeCard = (() => {
   };
 
   const steers = (c, name, dose) => {
-    const [before, after, low, high, random] = c.steer;
-    const moves = low > Math.max(before, random);
+    const [before, after, low, high, random, rival] = c.steer;
+    const moves = further(c);
     return pane(
       "Does it steer?",
       scale(
         [
           { name: "no edit", value: before },
           { name: `dose ${dose}`, value: after, low, high, strong: true },
-          { name: "random step", value: random },
+          { name: "any direction", value: random },
+          { name: "best random", value: rival },
         ],
-        `Share of ${name} in the top 10: ${percent(before)} without an edit, ${percent(after)} at dose ${dose}, ${percent(random)} after a random step of the same length`,
+        `Share of ${name} in the top 10: ${percent(before)} without an edit, ${percent(after)} at dose ${dose}, ${percent(random)} after a step as long in any direction, ${percent(rival)} along the best random direction`,
       ),
       el(
         "p",
         {},
-        `Share of ${name} in the top 10, mean of 64 users, with the 95% interval. A random step has the same length. `,
+        `Share of ${name} in the top 10, mean of 64 users, with the 95% interval; below it steps of the same length, in any direction and along the random direction that is best for the name. `,
         el(
           moves ? "span" : "strong",
           {},
           moves
-            ? "The latent moves the lists toward its name."
-            : "The latent does not move the lists toward its name more than chance does.",
+            ? "The latent moves the lists toward its name, and further than both."
+            : "A random direction does as well.",
         ),
       ),
     );
@@ -229,5 +232,5 @@ window.RecsaeCard = (() => {
       ),
     ];
   };
-  return { draw, better };
+  return { draw, better, further };
 })();

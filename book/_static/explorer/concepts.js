@@ -2,7 +2,7 @@
 window.RecsaeConcepts = (() => {
   "use strict";
   const { el, unseen, label, kinds } = window.RecsaeView;
-  const { better } = window.RecsaeCard;
+  const { better, further } = window.RecsaeCard;
 
   // The held-out correlation with its interval as a dot on a line from 0 to 1, and the best random direction as a tick.
   const quality = (c) => {
@@ -61,7 +61,7 @@ window.RecsaeConcepts = (() => {
           { class: "x-score" },
           unseen("held-out correlation "),
           c.r[0].toFixed(2),
-          unseen(sure ? "" : ", no better than chance"),
+          unseen(sure ? "" : ", no better than the best random direction"),
         ),
       );
     };
@@ -75,9 +75,9 @@ window.RecsaeConcepts = (() => {
       if (order.value === "name") found.sort((a, b) => a.label - b.label || b.r[0] - a.r[0]);
       list.replaceChildren(...found.map(line));
       mark(shown.latent);
-      const sure = found.filter(better).length;
+      const sure = found.filter(better);
       count.textContent = found.length
-        ? `${found.length} latents; ${sure} hold better than the best random direction (tick).`
+        ? `${found.length} latents. The name of ${sure.length} holds better than the best random direction (tick); ${sure.filter(further).length} of these also steer further.`
         : "No latent matches.";
     };
     const set = (concepts, labels, latent) => {
