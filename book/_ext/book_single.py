@@ -13,6 +13,7 @@ from sphinx.builders.singlehtml import SingleFileHTMLBuilder
 PAGE = re.compile(r'<span id="document-([^"]+)"></span>')
 ID = re.compile(r'(?<=\s)id="([^"]+)"')
 LINK = re.compile(r'href="[^"#]*#document-([^"#]+)(?:#([^"]*))?"')
+BESIDE = re.compile(r'<a ([^>]*)href="(?![^"]*#document-|#|https?:|mailto:)[^"]*"')  # a file that paper cannot lead to
 NEAR = re.compile(r'(?<=\s)(href="#|for="|aria-(?:labelledby|describedby|controls)=")([^"]+)"')
 
 
@@ -32,6 +33,7 @@ class OnePage(SingleFileHTMLBuilder):
         page = self.outdir / f"{root}{self.out_suffix}"
         text = page.read_text(encoding="utf-8")
         text = re.sub(r'(src|href)="(?:\.\./)+_', r'\1="_', text)
+        text = BESIDE.sub(r"<a \1", text)
         start = '<article class="bd-article">'
         if start not in text:
             raise RuntimeError(f"{page}: expected {start}, which the theme writes before the text")
