@@ -14,7 +14,7 @@
     }
     return [255, 255, 255, 1];
   };
-  const what = "figcaption, figcaption p, caption, section p, th, td, a.reference, a.reference span, pre, h1, h2, summary, svg text";
+  const what = "figcaption, figcaption p, caption, section p, li, dt, dd, label, th, td, a.reference, a.reference span, pre, pre span, h1, h2, summary, svg text";
   return [...document.querySelectorAll(what)]
     .filter((e) => e.closest(".bd-article") && e.textContent.trim() && e.getClientRects().length)
     .map((e) => {
