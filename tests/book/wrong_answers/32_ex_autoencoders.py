@@ -1,4 +1,7 @@
-"""Mistakes that the checks of 32_ex_autoencoders must name: code in the student's place, and a word of the message."""
+"""Mistakes that the checks of 32_ex_autoencoders must name: code in the student's place, and a word of the message.
+
+Some begin from the right answer, whose names are there when they run.
+"""
 
 WRONG = {
     "2.1": [
@@ -87,22 +90,9 @@ def aux_loss(residual, pre, dead, W_dec, k):
         ("def disguised(W_enc, b_enc, W_dec, c): return c * W_enc, c * b_enc, c * W_dec", "undo"),
     ],
     "2.8": [
+        ("measured = {k: (1 - fvu, f1) for k, (fvu, f1) in measured.items()}", "share explained"),
         (
-            """
-measured = {}
-for k, sae in saes.items():
-    reading = alignment.concept_f1(sae, test.h, test.item, attributes, halves)
-    measured[k] = metrics.reconstruction(sae, test.h).explained_variance, reading.mean()
-""",
-            "share explained",
-        ),
-        (
-            """
-measured = {}
-for k, sae in saes.items():
-    reading = alignment.concept_f1(sae, test.h, test.item, attributes, halves)
-    measured[k] = metrics.reconstruction(sae, test.h).fvu, reading.mean()
-""",
+            "measured = {k: (metrics.reconstruction(saes[k], test.h).fvu, f1) for k, (_, f1) in measured.items()}",
             "test rows",
         ),
     ],

@@ -1,4 +1,7 @@
-"""Mistakes that the checks of 34_ex_nulls must name: code in the student's place, and a word of the message."""
+"""Mistakes that the checks of 34_ex_nulls must name: code in the student's place, and a word of the message.
+
+Some begin from the right answer, whose names are there when they run.
+"""
 
 WRONG = {
     "4.1": [
@@ -39,20 +42,8 @@ def random_code(x, m, l0, generator):
         ),
     ],
     "4.4": [
-        (
-            """
-drawn = [dictionaries.random_relu(train.h, sae.m, sae.config.k, torch.Generator().manual_seed(s)) for s in range(3)]
-by_chance = float(np.mean([score(d) for d in drawn]))
-""",
-            "score itself",
-        ),
-        (
-            """
-drawn = [dictionaries.random_relu(train.h, sae.m, sae.config.k, torch.Generator().manual_seed(s)) for s in range(3)]
-by_chance = 1 - float(np.mean([score(d) for d in drawn])) / score(sae)
-""",
-            "training adds",
-        ),
+        ("by_chance = by_chance * score(sae)", "score itself"),
+        ("by_chance = 1 - by_chance", "training adds"),
     ],
     "4.5": [
         ('shuffled = {"rows": shuffled["items"], "items": shuffled["rows"]}', "swapped"),
