@@ -32,6 +32,7 @@ from recsae_core.recommenders.base import Recommender
 from recsae_core.sae import SAE
 from recsae_core.steer.edit import edit, units
 
+LARGE = 100_000  # entries of a tensor
 USERS = 30  # examples to choose from
 FITTED = 8192  # rows that are enough to know how strongly a latent fires, and to make random directions as sparse
 MEASURED = 64  # users over whom steering is measured
@@ -46,15 +47,25 @@ Packed = dict[str, Any]
 
 
 def pack(t: Tensor) -> Packed:
-    """A tensor as base64, in half precision where that loses nothing."""
-    half = t.detach().half()
-    exact = torch.equal(half.float(), t.detach())
-    raw = (half if exact else t.detach().float()).contiguous().numpy()
-    return {
-        "shape": list(t.shape),
-        "type": "half" if exact else "float",
-        "data": base64.b64encode(raw.astype(raw.dtype.newbyteorder("<")).tobytes()).decode(),
-    }
+    """A tensor as base64: in half precision where that loses nothing, or eight bits and a scale a row, or in full.
+
+    Of a tensor that needs full precision and has more than ``LARGE`` entries only half is kept.
+    """
+    t = t.detach().float()
+    if torch.equal(t.half().float(), t):
+        return _packed(t.half(), "half")
+    if t.ndim == 2:
+        scale = (t.abs().amax(1, keepdim=True) / 127).clamp(min=1e-30)
+        eight = (t / scale).round()
+        if torch.allclose(eight * scale, t, rtol=0, atol=1e-6 * float(t.abs().max())):
+            return _packed(eight.to(torch.int8), "int8") | {"scale": _packed(scale[:, 0], "float")}
+    return _packed(t.half(), "half") if t.numel() > LARGE else _packed(t, "float")
+
+
+def _packed(t: Tensor, kind: str) -> Packed:
+    raw = t.contiguous().numpy()
+    little = raw.astype(raw.dtype.newbyteorder("<")).tobytes()
+    return {"shape": list(t.shape), "type": kind, "data": base64.b64encode(little).decode()}
 
 
 def autoencoder(sae: SAE) -> Packed:

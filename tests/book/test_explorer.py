@@ -191,6 +191,18 @@ class TestTheModelsArePyTorchs:
         assert packed["type"] == "float"
         assert opened.evaluate(f"Array.from(RecsaeModel.unpack({json.dumps(packed)}))") == odd.tolist()
 
+    def test_weights_of_eight_bits_are_read_and_large_ones_are_rounded(self, opened):
+        g = torch.Generator().manual_seed(0)
+        scale = torch.rand(5, 1, generator=g) / 3
+        eight = torch.randint(-127, 128, (5, 7), generator=g)
+        eight[:, 0] = 127
+        packed = explorer.pack(eight * scale)
+        assert packed["type"] == "int8"
+        found = np.array(opened.evaluate(f"Array.from(RecsaeModel.unpack({json.dumps(packed)}))")).reshape(5, 7)
+        assert np.abs(found - (eight * scale).numpy()).max() < 1e-6
+        free = torch.rand(400, 300, generator=g)
+        assert explorer.pack(free)["type"] == "half" and explorer.pack(free[:9])["type"] == "float"
+
     def test_a_list_on_the_page_is_the_list_of_pytorch(self, alone, page, data):
         about, known = data["models"][0], data["catalogues"][0]
         history, concept = about["users"][4]["history"], about["concepts"][2]

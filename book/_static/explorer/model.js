@@ -13,14 +13,16 @@ window.RecsaeModel = (() => {
   };
 
   // A tensor of the exporter as a Float32Array, row after row.
-  const unpack = ({ type, data }) => {
+  const unpack = ({ shape, type, data, scale }) => {
     const raw = atob(data);
-    const size = type === "half" ? 2 : 4;
     const view = new DataView(new ArrayBuffer(raw.length));
     for (let i = 0; i < raw.length; i++) view.setUint8(i, raw.charCodeAt(i));
+    const size = { half: 2, float: 4, int8: 1 }[type];
     const out = new Float32Array(raw.length / size);
+    const rows = scale && unpack(scale);
     for (let i = 0; i < out.length; i++) {
-      out[i] = size === 2 ? half(view.getUint16(2 * i, true)) : view.getFloat32(4 * i, true);
+      if (size === 2) out[i] = half(view.getUint16(2 * i, true));
+      else out[i] = size === 4 ? view.getFloat32(4 * i, true) : view.getInt8(i) * rows[Math.floor(i / shape[1])];
     }
     return out;
   };
