@@ -86,6 +86,16 @@ def test_only_the_jobs_that_publish_may_write():
     }
 
 
+def test_what_is_built_for_readers_knows_its_address_and_a_launch_button_only_a_tag():
+    workflow = load(ROOT / ".github/workflows/publish.yml")
+    told = {step["run"]: step["env"] for step in workflow["jobs"]["build"]["steps"] if "env" in step}
+    address = {"RECSAE_REPOSITORY": "${{ github.repository }}", "RECSAE_RELEASE": "${{ env.RELEASE }}"}
+    assert told == {"make published": address, "make pdf": address}
+    assert workflow["env"] == {"RELEASE": "${{ github.ref_type == 'tag' && github.ref_name || '' }}"}
+    pages = next(step for step in steps(workflow) if "upload-pages-artifact" in step.get("uses", ""))
+    assert pages["with"]["path"] == "_build/published/html"
+
+
 def test_the_runner_that_trains_on_a_gpu_is_ones_own():
     (job,) = load(ROOT / ".github/workflows/gpu.yml")["jobs"].values()
     assert job["runs-on"] == ["self-hosted", "gpu"]
