@@ -467,7 +467,6 @@ last_item = {
         high=quality[long].high,
         interval="95%, bootstrap over users",
         note="the last item of people who did not train the transformer",
-        training=name in ("mf", "like-last"),
         artifacts=["planted/transformer"] if name in read else [],
     )
     for long, name in short.items()
@@ -478,7 +477,6 @@ in_middle = {
         n_users,
         "popular-middle-ndcg" if short[name] == "mf" else None,
         note="an item of the middle of the history, drawn at random",
-        training=short[name] == "mf",
     )
     for name in scores
 }

@@ -76,16 +76,18 @@ def superposition(directions: object, panels: Mapping[str, object]) -> Figure:
 
 @style.styled
 def learning(step: object, cosine: object, chance: Real) -> Figure:
-    """Cosine of each true direction with its best latent, ``[t, f]``, over the ``step`` of training; the mean in blue.
+    """Cosine of each true direction with its best latent, ``[t, f]``, over the ``step`` of training: mean and spread.
 
-    ``chance`` is the mean for as many random directions. Read: when the lines leave the dashed one, and where they end.
+    The band holds 80% of the directions, thin lines are the best and the worst; ``chance`` is the mean for as many
+    random directions. Read: when the mean leaves the dashed line, and how far behind the worst direction is.
     """
     at, value = style.numbers(step, "step"), style.numbers(cosine, "cosine", ndim=2)
     if len(at) != len(value):
         raise ValueError(f"{len(at)} steps and {len(value)} rows of cosines: expected as many")
     figure, grid = style.canvas(2.7)
     ax = grid[0, 0]
-    ax.plot(at + 1, value, color="#a9cfe8", linewidth=0.7)
+    ax.fill_between(at + 1, *np.quantile(value, (0.1, 0.9), axis=1), color=style.SKY, alpha=0.3, linewidth=0)
+    ax.plot(at + 1, np.stack([value.min(1), value.max(1)], 1), color=style.SKY, linewidth=0.9)
     ax.plot(at + 1, value.mean(1), color=style.BLUE, linewidth=2.4, label="mean of the true directions")
     ax.axhline(chance, color=style.GREY, linestyle="--", linewidth=1.4, label="the same for random directions")
     ax.set(xscale="log", xlabel="Training steps (and one)", ylabel="Cosine with the best latent", ylim=(None, 1.01))

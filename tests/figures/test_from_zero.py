@@ -72,8 +72,10 @@ class TestLearning:
     def test_the_mean_is_drawn_over_the_lines(self):
         figure = from_zero.learning([0, 9, 99], [[0.4, 0.6], [0.5, 0.9], [1.0, 0.98]], 0.45)
         (ax,) = figure.axes
-        *thin, mean, chance = ax.lines
-        assert [line.get_ydata().tolist() for line in thin] == [[0.4, 0.5, 1.0], [0.6, 0.9, 0.98]]
+        worst, best, mean, chance = ax.lines
+        assert [line.get_ydata().tolist() for line in (worst, best)] == [[0.4, 0.5, 0.98], [0.6, 0.9, 1.0]]
+        low, high = ax.collections[0].get_paths()[0].get_extents().intervaly
+        assert (low, high) == pytest.approx((0.42, 0.998))
         assert np.allclose(mean.get_ydata(), [0.5, 0.7, 0.99]) and mean.get_xdata().tolist() == [1, 10, 100]
         assert set(chance.get_ydata()) == {0.45} and figure._repr_png_().startswith(PNG)
 
