@@ -4,6 +4,9 @@
 # make edition EDITION=published   rerun an edition for real: train what is missing, run what is stale
 # make verify     recompute the published results and compare
 # make check      which published notebooks are stale
+# make student    exercise notebooks without solutions, and a zip; make teacher: with solutions and marking notes
+# make pdf        the published book as one PDF; make bundle: what a release carries, with checksums
+# make explorer DATASET=ml-1m   the explorer over a model of your own machine; never published
 #
 # PYTHON=python3.12        another interpreter (3.11 or newer)
 # TORCH_INDEX=URL          where pip finds the torch wheel, for example the index of CPU wheels
@@ -16,7 +19,7 @@ RUN := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 TORCH := $(shell grep '^torch==' constraints.txt)
 
-.PHONY: book test published edition verify check lint clean
+.PHONY: book test published edition verify check lint clean student teacher pdf bundle explorer
 
 book: $(STAMP)
 	$(RUN) -m recsae_core edition planted
@@ -36,12 +39,27 @@ verify: $(STAMP)
 check: $(STAMP)
 	$(RUN) -m recsae_core check published
 
+student: $(STAMP)
+	$(RUN) book/_make/student.py
+
+teacher: $(STAMP)
+	$(RUN) book/_make/student.py --teacher
+
+pdf: $(STAMP)
+	$(RUN) book/_make/pdf.py
+
+bundle: $(STAMP)
+	$(RUN) book/_make/bundle.py
+
+explorer: $(STAMP)
+	$(RUN) book/_make/explorer.py $(DATASET)
+
 lint: $(STAMP)
 	$(RUN) -m ruff format --check .
 	$(RUN) -m ruff check .
 
 clean:
-	rm -rf _build .pytest_cache .ruff_cache .hypothesis
+	rm -rf _build dist .pytest_cache .ruff_cache .hypothesis
 
 $(STAMP): constraints.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
