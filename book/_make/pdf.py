@@ -23,7 +23,7 @@ MARGINS = {"marginTop": 0.71, "marginBottom": 0.79, "marginLeft": 0.67, "marginR
 WIDTH = 665  # pixels between the margins of A4, so that what is too wide shows before it is printed
 READY = """
 (async () => {
-  document.querySelectorAll("details:not(.hide)").forEach((d) => { d.open = true; });
+  document.querySelectorAll("details:not(.hide), .tag_solution details").forEach((d) => { d.open = true; });
   document.querySelectorAll("img[loading=lazy]").forEach((i) => { i.loading = "eager"; });
   await Promise.allSettled([...document.images].map((i) => i.decode()));
   await document.fonts.ready;
