@@ -89,7 +89,8 @@ def run(source: Path) -> list[nodes.Node]:
     )
     table = (
         "<div class='pst-scrollable-table-container' tabindex=0 role=region aria-label='Parameters'>"
-        f"<table class=table><thead><tr><th>Parameter</th><th>Default</th><th>Meaning</th></tr></thead>{rows}</table></div>"
+        "<table class=table><thead><tr><th>Parameter</th><th>Default</th><th>Meaning</th></tr></thead>"
+        f"{rows}</table></div>"
     )
     command = nodes.literal_block("", "\n".join(lines), language="bash")
     return [
