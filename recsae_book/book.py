@@ -1,6 +1,6 @@
 """The HTML of an edition: the book's sources and the edition's executed notebooks, built with warnings as errors."""
 
-import gzip
+import lzma
 import os
 import re
 import shutil
@@ -20,13 +20,13 @@ from recsae_core.files import whole
 
 def lay_out(where: Path) -> None:
     """Copy what every edition's book is built from into a folder, and unpack what the checkout keeps packed."""
-    ignore = shutil.ignore_patterns("checkpoints", "__pycache__", ".ipynb_checkpoints")
+    ignore = shutil.ignore_patterns("checkpoints", "__pycache__", ".ipynb_checkpoints", "axe")  # axe is for tests
     for name in ("book", "notebooks", "data"):
         shutil.copytree(paths.root() / name, where / name, ignore=ignore)
     for name in ("_toc.yml", "_config.yml"):
         shutil.copy2(paths.root() / name, where)
-    for packed in (where / "book" / "_static" / "vendor").rglob("*.gz"):  # a third of the size in the checkout
-        packed.with_suffix("").write_bytes(gzip.decompress(packed.read_bytes()))
+    for packed in (where / "book" / "_static" / "vendor").rglob("*.xz"):  # a quarter of the size in the checkout
+        packed.with_suffix("").write_bytes(lzma.decompress(packed.read_bytes()))
         packed.unlink()
 
 

@@ -292,13 +292,12 @@ def test_a_small_book_becomes_one_pdf_with_links_and_an_outline(tmp_path):
     needs("browser")
     source = tmp_path / "src"
     (source / "book" / "_ext").mkdir(parents=True)
-    for name in ("_ext/book_single.py", "_static/print.css", "_static/vendor/mathjax/tex-svg.js.gz"):
+    for name in ("_ext/book_single.py", "_static/print.css", "_static/vendor/mathjax/tex-svg.js.xz"):
         (source / "book" / name).parent.mkdir(parents=True, exist_ok=True)
         (source / "book" / name).write_bytes((ROOT / "book" / name).read_bytes())
     vendor = source / "book" / "_static" / "vendor" / "mathjax"
-    import gzip
 
-    (vendor / "tex-svg.js").write_bytes(gzip.decompress((vendor / "tex-svg.js.gz").read_bytes()))
+    (vendor / "tex-svg.js").write_bytes(lzma.decompress((vendor / "tex-svg.js.xz").read_bytes()))
     config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
     config["sphinx"]["local_extensions"] = {"book_single": "book/_ext"}
     config["sphinx"]["config"] |= {"html_css_files": [], "html_js_files": []}

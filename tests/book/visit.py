@@ -1,7 +1,7 @@
 """One visit to a page: it is opened once, and everything a reader may stumble over is looked for."""
 
-import gzip
 import hashlib
+import lzma
 from functools import cache
 from pathlib import Path
 
@@ -34,7 +34,7 @@ KNOWN = (
 @cache
 def axe() -> str:
     """The script of axe-core, which must be the file that its note names."""
-    script = gzip.decompress((AXE / "axe.min.js.gz").read_bytes())
+    script = lzma.decompress((AXE / "axe.min.js.xz").read_bytes())
     assert hashlib.sha256(script).hexdigest() in (AXE / "VERSION").read_text()
     return script.decode()
 
