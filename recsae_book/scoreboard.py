@@ -22,9 +22,9 @@ def union(edition: str | None = None) -> dict[str, Result]:
 
 
 def write(edition: str | None = None) -> Path:
-    """Derive ``scoreboard.json`` from the files beside it and return its path."""
+    """Derive ``scoreboard.json`` from the files beside it, without fields at their defaults, and return its path."""
     path = folder(edition) / SCOREBOARD
-    write_json(path, {key: result.model_dump() for key, result in union(edition).items()})
+    write_json(path, {key: result.model_dump(exclude_defaults=True) for key, result in union(edition).items()})
     return path
 
 

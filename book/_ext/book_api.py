@@ -245,7 +245,24 @@ class Api(_Reference):
         return home, Markdown(home).definition(which, tail)
 
 
+def plain_signatures(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
+    """Lines of a long signature as spans: Sphinx makes a definition list of them that has no terms."""
+    lines = {
+        "<dl>": '<span class="sig-lines">',
+        "<dd>": '<span class="sig-line">',
+        "</dd>": "</span>",
+        "</dl>": "</span>",
+    }
+    context["body"] = re.sub(
+        r'<dt class="sig .*?</dt>',
+        lambda found: re.sub("</?d[ld]>", lambda tag: lines[tag[0]], found[0]),
+        context.get("body", ""),
+        flags=re.DOTALL,
+    )
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
+    app.connect("html-page-context", plain_signatures)
     app.add_css_file("api.css")
     app.add_directive("api", Api)
     app.add_directive("api-module", ApiModule)

@@ -83,7 +83,7 @@ def slide(source: str, numbers: dict, pictures: dict[str, Figure], used: set[str
     for paragraph in re.split(r"\n\s*\n", source):
         (notes if paragraph.startswith("Note:") else body).append(paragraph.removeprefix("Note:"))
     text = re.sub(r"\{val\}`([^`]+)`", lambda m: quote(numbers, m[1])[0], "\n\n".join(body))
-    markdown = MarkdownIt("commonmark").enable("table").use(dollarmath_plugin, renderer=formula)
+    markdown = MarkdownIt("commonmark", {"html": False}).enable("table").use(dollarmath_plugin, renderer=formula)
     out = markdown.render(text)
     for name in dict.fromkeys(re.findall(r"\{fig\}<code>([\w-]+)</code>", out)):
         if name not in pictures:

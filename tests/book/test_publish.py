@@ -1,6 +1,7 @@
 """What the workflows call is there and does what they expect; the release files are right and always the same."""
 
 import hashlib
+import lzma
 import os
 import re
 import subprocess
