@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from docutils import nodes
 from docutils.statemachine import StringList
@@ -255,7 +256,7 @@ def plain_signatures(app: Sphinx, page: str, template: str, context: dict[str, A
     }
     context["body"] = re.sub(
         r'<dt class="sig .*?</dt>',
-        lambda found: re.sub("</?d[ld]>", lambda tag: lines[tag[0]], found[0]),
+        lambda found: re.sub("</?d[ld]>", lambda tag: lines.get(tag[0], "</span>"), found[0]),
         context.get("body", ""),
         flags=re.DOTALL,
     )
