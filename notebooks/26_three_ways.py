@@ -12,7 +12,7 @@
 # ---
 
 # %% [markdown]
-# # Three papers, one model
+# # Three ways, measured
 #
 # The three papers of this book disagree on nearly everything: on the recommender, on the data, on the vectors, on the
 # number of latents, on what is minimised, and on what counts as success. So their numbers cannot be compared. Here all
