@@ -27,20 +27,51 @@ def shrunk_topk(sae: SAE, u: Tensor, k: int) -> tuple[Tensor, Code]:
     return pre, Code(lowered(pre, k), None, sae.m)
 
 
-SPARSIFIERS["shrunk-topk-8"] = partial(shrunk_topk, k=8)  # from here on SAEConfig knows the name
+SPARSIFIERS["shrunk-topk-8"] = partial(
+    shrunk_topk, k=8
+)  # from here on SAEConfig knows the name
 
 if __name__ == "__main__":
-    parts, g = split.by_rule(sources.load("planted", users=600, items=150, length=25)), torch.Generator().manual_seed(0)
-    sizes = {"n_items": parts.train.n_items, "d": 32, "layers": 2, "heads": 1, "length": 25}
-    model, valid = build("transformer", generator=g, **sizes), cases.leave_last_out(parts.sae, 25)
-    fit(model, cases.sequences(parts.train, 25), valid, FitConfig(epochs=6, lr=0.003, batch=32), seed=0, progress=False)
-    x, test = (activations.collect(model, "block0", cases.inputs(part, 25)).h for part in (parts.sae, parts.test))
+    parts, g = (
+        split.by_rule(sources.load("planted", users=600, items=150, length=25)),
+        torch.Generator().manual_seed(0),
+    )
+    sizes = {
+        "n_items": parts.train.n_items,
+        "d": 32,
+        "layers": 2,
+        "heads": 1,
+        "length": 25,
+    }
+    model, valid = (
+        build("transformer", generator=g, **sizes),
+        cases.leave_last_out(parts.sae, 25),
+    )
+    fit(
+        model,
+        cases.sequences(parts.train, 25),
+        valid,
+        FitConfig(epochs=6, lr=0.003, batch=32),
+        seed=0,
+        progress=False,
+    )
+    x, test = (
+        activations.collect(model, "block0", cases.inputs(part, 25)).h
+        for part in (parts.sae, parts.test)
+    )
 
-    configs = {"shrunk-topk-8": SAEConfig(d=32, m=128, sparsifier="shrunk-topk-8")}
+    configs = {
+        "shrunk-topk-8": SAEConfig(d=32, m=128, sparsifier="shrunk-topk-8")
+    }
     configs["topk, k = 8"] = SAEConfig(d=32, m=128, sparsifier="topk", k=8)
-    saes = [SAE(config, torch.Generator().manual_seed(0)) for config in configs.values()]
+    saes = [
+        SAE(config, torch.Generator().manual_seed(0))
+        for config in configs.values()
+    ]
     train = TrainConfig(rows=50_000, batch=256)
     done = fit_saes(saes, x, {"fvu": 1.0}, train, generator=g, progress=False)
     for name, result in zip(configs, done, strict=True):
         found = metrics.reconstruction(result.sae, test)
-        print(f"{name:14} L0 {found.l0:4.1f}, FVU {found.fvu:.3f} on new users, {int(result.dead.sum())} latents dead")
+        print(
+            f"{name:14} L0 {found.l0:4.1f}, FVU {found.fvu:.3f} on new users, {int(result.dead.sum())} latents dead"
+        )
