@@ -124,6 +124,7 @@ def test_a_cell_that_fails_is_shown_and_nothing_is_kept(root, capsys):
 def test_a_stopped_run_leaves_nothing(root):
     command = [sys.executable, "-m", "recsae_core", "run", "03_sleeps", "--out", str(root / "out")]
     pipe = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    pipe["preexec_fn"] = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell's background jobs ignore it
     running = subprocess.Popen(command, env=os.environ | {"TQDM_MININTERVAL": "0"}, start_new_session=True, **pipe)
     try:
         deadline = time.monotonic() + 60

@@ -87,8 +87,7 @@ def test_what_needs_training_is_left_out_by_name(root, capsys):
 
 
 def test_a_value_that_takes_training_is_left_out_whether_or_not_it_is_computed(root, capsys):
-    tamper(root, '"training": false', '"training": true', names=("scoreboard.json",))
-    tamper(root, '"unit": "thirds"', '"unit": "thirds", "training": true', names=("01_first.json",))
+    tamper(root, '"unit": "thirds"', '"unit": "thirds", "training": true')
     tamper(root, '"value": 2.0', '"value": 9.0')  # nobody looks
     assert verify.verify() == 0
     assert "1 results of 01_first need training" in capsys.readouterr().out
