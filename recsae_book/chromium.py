@@ -38,10 +38,10 @@ def find() -> str | None:
 class Page:
     """The one tab: what it asked for and what it complained about since the last ``open``."""
 
-    def __init__(self, address: str):
+    def __init__(self, address: str, patience: float = 60):
         import websocket
 
-        self.socket = websocket.create_connection(address, timeout=60, suppress_origin=True)
+        self.socket = websocket.create_connection(address, timeout=patience, suppress_origin=True)
         self.count = 0
         self.requests: list[str] = []
         self.errors: list[str] = []
@@ -86,7 +86,7 @@ class Page:
 
     def loads(self) -> None:
         """Wait until the page that is on its way is there."""
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + self.socket.gettimeout()
         while not self.loaded and time.monotonic() < deadline:
             self._note(json.loads(self.socket.recv()))
 
@@ -104,7 +104,6 @@ class Page:
 
     def printed(self, path: Path, **options: Any) -> None:
         """The page on paper: a PDF; ``options`` are those of the protocol's ``Page.printToPDF``."""
-        self.socket.settimeout(600)  # a book takes a minute
         stream = self.call("Page.printToPDF", transferMode="ReturnAsStream", **options)["stream"]
         with atomic(path) as temporary, temporary.open("wb") as file:
             done = False
@@ -112,7 +111,6 @@ class Page:
                 part = self.call("IO.read", handle=stream, size=1 << 20)
                 file.write(base64.b64decode(part["data"]))
                 done = part["eof"]
-        self.socket.settimeout(60)
 
     def picture(self, path: Path, whole: bool = True) -> None:
         """A PNG of the page, from top to bottom or only the window."""
@@ -127,8 +125,8 @@ class Page:
 
 
 @contextmanager
-def browser() -> Iterator[Page]:
-    """A fresh browser with one empty tab; it ends with the block."""
+def browser(patience: float = 60) -> Iterator[Page]:
+    """A fresh browser with one empty tab, which ends with the block; an answer may take ``patience`` seconds."""
     program = find()
     if program is None:
         raise RuntimeError(f"no browser: expected one of {', '.join(NAMES)} on the PATH")
@@ -136,7 +134,7 @@ def browser() -> Iterator[Page]:
         command = [program, *FLAGS, f"--user-data-dir={profile}", "about:blank"]
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
-            page = Page(_address(Path(profile) / "DevToolsActivePort", process))
+            page = Page(_address(Path(profile) / "DevToolsActivePort", process), patience)
             yield page
             page.socket.close()
         finally:
