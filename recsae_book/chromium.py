@@ -38,7 +38,7 @@ def find() -> str | None:
 class Page:
     """The one tab: what it asked for and what it complained about since the last ``open``."""
 
-    def __init__(self, address: str, patience: float = 60):
+    def __init__(self, address: str, patience: float = 60.0):
         import websocket
 
         self.socket = websocket.create_connection(address, timeout=patience, suppress_origin=True)
@@ -125,7 +125,7 @@ class Page:
 
 
 @contextmanager
-def browser(patience: float = 60) -> Iterator[Page]:
+def browser(patience: float = 60.0) -> Iterator[Page]:
     """A fresh browser with one empty tab, which ends with the block; an answer may take ``patience`` seconds."""
     program = find()
     if program is None:

@@ -53,7 +53,7 @@ def one_page(source: Path, build: Path) -> Path:
 def printed(page: Path, target: Path, title: str) -> None:
     """Print a built page; ``RuntimeError`` where a formula or a picture is missing on it."""
     foot = f'<span style="flex: 1">{html.escape(title)}</span><span class="pageNumber"></span>'
-    with browser(patience=900) as tab:  # a whole book is a long page
+    with browser(patience=900.0) as tab:  # a whole book is a long page
         tab.open(page, WIDTH)
         tab.call("Emulation.setEmulatedMedia", media="print")
         if missing := tab.evaluate(READY):
