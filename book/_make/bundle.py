@@ -9,6 +9,7 @@ Equal contents give equal bytes.
 
 import argparse
 import hashlib
+import sys
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -59,4 +60,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except (ValueError, RuntimeError, OSError) as error:
+        sys.exit(f"error: {error}")

@@ -11,6 +11,7 @@ import argparse
 import base64
 import json
 import shutil
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from html import escape
@@ -283,4 +284,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except (ValueError, RuntimeError, OSError) as error:
+        sys.exit(f"error: {error}")
